@@ -4,6 +4,7 @@
 //! (a character cut in half, say) lies in a [`Memory`] which exists only while there is something
 //! to remember. Nothing here has heard of sockets, messages or time.
 
+mod case;
 mod echo;
 mod lowercase;
 mod registry;
@@ -173,7 +174,8 @@ impl Pipeline {
                 result = result.and(Err(refusal));
             }
         }
-        if memories.0.iter().flatten().all(Memory::is_at_rest) {
+        // After a refusal nothing more comes, whatever the steps hold back.
+        if result.is_err() || memories.0.iter().flatten().all(Memory::is_at_rest) {
             memories.0 = None;
         }
         result

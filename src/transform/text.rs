@@ -10,6 +10,18 @@ pub struct Scratch {
     second: Vec<u8>,
 }
 
+impl Scratch {
+    /// Gives back what the buffers have grown to beyond `len` bytes each.
+    pub fn shrink_to(&mut self, len: usize) {
+        for buffer in [&mut self.first, &mut self.second] {
+            if buffer.capacity() > len {
+                buffer.clear();
+                buffer.shrink_to(len);
+            }
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 enum Place {
     Original,
@@ -60,12 +72,13 @@ impl<'d> Text<'d> {
         }
     }
 
-    /// Replaces the text by what `write` makes of it, into an empty buffer.
-    pub fn rewrite<R>(&mut self, write: impl FnOnce(&[u8], &mut Vec<u8>) -> R) -> R {
+    /// Replaces the text by what `write` makes of it, into an empty buffer; what it leaves of the
+    /// text as it was does not matter.
+    pub fn rewrite<R>(&mut self, write: impl FnOnce(&mut [u8], &mut Vec<u8>) -> R) -> R {
         let (from, to, place) = match self.place {
-            Place::Original => (&*self.original, &mut self.scratch.first, Place::First),
-            Place::First => (&*self.scratch.first, &mut self.scratch.second, Place::Second),
-            Place::Second => (&*self.scratch.second, &mut self.scratch.first, Place::First),
+            Place::Original => (&mut *self.original, &mut self.scratch.first, Place::First),
+            Place::First => (&mut *self.scratch.first, &mut self.scratch.second, Place::Second),
+            Place::Second => (&mut *self.scratch.second, &mut self.scratch.first, Place::First),
         };
         to.clear();
         let result = write(from, to);

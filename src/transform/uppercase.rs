@@ -3,11 +3,17 @@
 //! The mapping of a character does not depend on its neighbours, so any cut between characters
 //! gives the same text; only a character cut in half waits for its rest.
 
+use super::case::{self, Mapping};
 use super::registry::Listed;
 use super::utf8::{self, InvalidUtf8};
 use super::{About, Memory, Occasion, Options, Refusal, Step, Text};
+use std::sync::LazyLock;
+
+static UPPER: LazyLock<Mapping> =
+    LazyLock::new(|| Mapping::new(<[u8]>::make_ascii_uppercase, |c, to| case::extend(to, c.to_uppercase())));
 
 pub(super) struct Uppercase {
+    upper: &'static Mapping,
     invalid_utf8: InvalidUtf8,
 }
 
@@ -23,7 +29,7 @@ impl Listed for Uppercase {
     };
 
     fn new(options: Options) -> Self {
-        Uppercase { invalid_utf8: options.invalid_utf8 }
+        Uppercase { upper: &UPPER, invalid_utf8: options.invalid_utf8 }
     }
 }
 
@@ -37,14 +43,61 @@ impl Step for Uppercase {
         if !occasion.end {
             memory.hold_back(text, utf8::unfinished(text.as_bytes()));
         }
-        text.rewrite(|from, to| utf8::read(from, to, self.invalid_utf8, upper))
+        self.upper.apply(text, self.invalid_utf8)
     }
 }
 
-fn upper(text: &str, to: &mut Vec<u8>) {
-    for c in text.chars() {
-        for u in c.to_uppercase() {
-            to.extend_from_slice(u.encode_utf8(&mut [0; 4]).as_bytes());
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transform::{Context, Scratch};
+
+    fn answer(reads: &[&[u8]]) -> Vec<u8> {
+        let (mut memory, mut scratch, mut answer) = (Memory::default(), Scratch::default(), Vec::new());
+        for (i, read) in reads.iter().enumerate() {
+            let mut read = read.to_vec();
+            let mut text = Text::new(&mut read, &mut scratch);
+            let occasion = Occasion { end: i + 1 == reads.len(), context: &Context::default() };
+            Uppercase::new(Options::default()).apply(&mut text, &mut memory, &occasion).unwrap();
+            answer.extend_from_slice(text.into_bytes());
+            assert!(memory.held.len() <= 3);
         }
+        assert!(memory.is_at_rest());
+        answer
+    }
+
+    #[test]
+    fn a_character_may_become_longer_or_shorter() {
+        for (text, expected) in [
+            ("ŉ", "ʼN"),
+            ("ΐ", "Ι\u{308}\u{301}"),
+            ("ﬃ", "FFI"),
+            ("ı", "I"),
+            ("ᾳ", "ΑΙ"),
+            ("ɐ", "Ɐ"),
+            ("ß", "SS"),
+            ("և", "ԵՒ"),
+        ] {
+            assert_eq!(String::from_utf8(answer(&[text.as_bytes()])).unwrap(), expected);
+            let (among, expected) = (["aж", text, "語ა"].concat(), ["AЖ", expected, "語Ა"].concat());
+            assert_eq!(String::from_utf8(answer(&[among.as_bytes()])).unwrap(), expected);
+        }
+    }
+
+    #[test]
+    fn a_character_cut_in_half_waits_for_its_rest_and_no_longer() {
+        assert_eq!(answer(&[b"x\xF0", b"\x90", b"\x90", b"\xA8y", b""]), "X𐐀Y".as_bytes());
+        assert_eq!(answer(&[b"x\xF0", b"\x90", b"", b"y", b""]), b"X\xF0\x90Y");
+        assert_eq!(answer(&[b"x\xF0\x90", b""]), b"X\xF0\x90");
+    }
+
+    #[test]
+    fn a_text_that_keeps_its_length_is_changed_where_it_lies() {
+        let mut read = "Съешь ещё, straße, ა, 語, 𐐨, 😀".to_owned().into_bytes();
+        let mut scratch = Scratch::default();
+        let occasion = Occasion { end: true, context: &Context::default() };
+        let mut text = Text::new(&mut read, &mut scratch);
+        Uppercase::new(Options::default()).apply(&mut text, &mut Memory::default(), &occasion).unwrap();
+        assert_eq!(read, "СЪЕШЬ ЕЩЁ, STRASSE, Ა, 語, 𐐀, 😀".as_bytes());
     }
 }

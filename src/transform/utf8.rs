@@ -17,6 +17,22 @@ pub enum InvalidUtf8 {
     Close,
 }
 
+impl InvalidUtf8 {
+    /// Writes what becomes of `invalid`, a maximal subpart of bytes that are not UTF-8.
+    ///
+    /// # Errors
+    ///
+    /// [`Refusal::InvalidUtf8`] under [`InvalidUtf8::Close`].
+    pub(super) fn treat(self, invalid: &[u8], to: &mut Vec<u8>) -> Result<(), Refusal> {
+        match self {
+            InvalidUtf8::Pass => to.extend_from_slice(invalid),
+            InvalidUtf8::Replace => to.extend_from_slice("\u{FFFD}".as_bytes()),
+            InvalidUtf8::Close => return Err(Refusal::InvalidUtf8),
+        }
+        Ok(())
+    }
+}
+
 /// How many bytes at the end of `bytes` begin a character that more bytes could complete: 0 to 3.
 pub(super) fn unfinished(bytes: &[u8]) -> usize {
     let tail = bytes.len().saturating_sub(3);
@@ -28,28 +44,30 @@ pub(super) fn unfinished(bytes: &[u8]) -> usize {
     }
 }
 
-/// Gives the parts of `from` that are text to `text`, and treats the others as `policy` says.
-///
-/// # Errors
-///
-/// [`Refusal::InvalidUtf8`] at the first byte that is not text, under [`InvalidUtf8::Close`].
-pub(super) fn read<'t>(
-    from: &'t [u8],
-    to: &mut Vec<u8>,
-    policy: InvalidUtf8,
-    mut text: impl FnMut(&'t str, &mut Vec<u8>),
-) -> Result<(), Refusal> {
-    for chunk in from.utf8_chunks() {
-        text(chunk.valid(), to);
-        if !chunk.invalid().is_empty() {
-            match policy {
-                InvalidUtf8::Pass => to.extend_from_slice(chunk.invalid()),
-                InvalidUtf8::Replace => to.extend_from_slice("\u{FFFD}".as_bytes()),
-                InvalidUtf8::Close => return Err(Refusal::InvalidUtf8),
-            }
-        }
+/// The character that `bytes` begin with, or else the bytes that stand for none: a maximal subpart
+/// (Unicode 17, section 3.9), and nothing where there are no bytes.
+pub(super) fn first(bytes: &[u8]) -> Result<char, &[u8]> {
+    let len = match bytes.first() {
+        Some(0xC0..=0xDF) => 2,
+        Some(0xE0..=0xEF) => 3,
+        Some(0xF0..=0xFF) => 4,
+        _ => 1,
+    };
+    let window = bytes.get(..len).unwrap_or(bytes);
+    match std::str::from_utf8(window).map(|text| text.chars().next()) {
+        Ok(Some(c)) => Ok(c),
+        Ok(None) => Err(window),
+        Err(error) => Err(error.error_len().and_then(|len| window.get(..len)).unwrap_or(window)),
     }
-    Ok(())
+}
+
+/// The character that `bytes` end with, or nothing where they end with bytes that stand for none.
+pub(super) fn last(bytes: &[u8]) -> Option<char> {
+    // A byte that begins a character is never within another one, so what stands before it, broken
+    // or not, does not matter.
+    let lead = bytes.iter().rev().take(4).position(|byte| byte & 0xC0 != 0x80)?;
+    let (_, last) = bytes.split_at(bytes.len() - lead - 1);
+    std::str::from_utf8(last).ok()?.chars().next()
 }
 
 #[cfg(test)]
@@ -74,6 +92,37 @@ mod tests {
             (b"\xE2\x82\xE2", 1), // the new character is unfinished, the old one is lost
         ] {
             assert_eq!(unfinished(bytes), expected, "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn the_first_and_the_last_character_are_found_among_bytes_that_are_none() {
+        for (bytes, expected) in [
+            (&b""[..], Err(&b""[..])),
+            (b"ab", Ok('a')),
+            (b"\xC3\xA9b", Ok('é')),
+            (b"\xF0\x9F\x98\x80\xFF", Ok('😀')),
+            (b"\xE2\x82", Err(b"\xE2\x82")),
+            (b"\xE2\x82a", Err(b"\xE2\x82")),
+            (b"\xF0\x9F\x98\xFF", Err(b"\xF0\x9F\x98")),
+            (b"\xED\xA0\x80", Err(b"\xED")),
+            (b"\xC0\x80", Err(b"\xC0")),
+            (b"\x80a", Err(b"\x80")),
+        ] {
+            assert_eq!(first(bytes), expected, "{bytes:x?}");
+        }
+        for (bytes, expected) in [
+            (&b""[..], None),
+            (b"ab", Some('b')),
+            (b"\xE2\x82\xC3\xA9", Some('é')),
+            (b"\xFF\xF0\x9F\x98\x80", Some('😀')),
+            (b"a\x80", None),
+            (b"a\xE2\x82", None),
+            (b"\xC3\xA9\x80", None),
+            (b"\xED\xA0\x80", None),
+            (b"\x80\x80\x80\x80\x80", None),
+        ] {
+            assert_eq!(last(bytes), expected, "{bytes:x?}");
         }
     }
 }
