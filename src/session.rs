@@ -1,12 +1,42 @@
-//! placeholder
+//! One connection, as a state machine that knows no socket, no clock and no thread: bytes and time
+//! go in, answers and the next [`Action`] come out.
+//!
+//! Methods come in two kinds. `handle_*` tell the session what happened in the world, and what they
+//! return is to be written at once. `poll_*` tell what the session wants of the world next; they
+//! change nothing, and their answer is good until the next `handle_*`.
+//!
+//! The session is in one stage at a time:
+//!
+//! ```text
+//!            end of input                 all sent
+//!   Open ────────────────────► Answering ──────────► Ended
+//!    │  it must end: a limit,            all sent             the client's end,
+//!    │  a refused text                  + shut down           64 KiB, or 2 s
+//!    ├────────────────────────► Ending ──────────► Lingering ──────────► Ended
+//!    └─ quiet for too long, failed, reset ─────────────────────────────► Ended
+//! ```
+//!
+//! *Ending* and *Lingering* are the staged close: closing a socket with unread input makes the
+//! kernel send a reset, which may destroy an answer that is still under way (RFC 1122, 4.2.2.13).
 
-use crate::framing::Framing;
-use crate::transform::Pipeline;
+use crate::deadlines::Moment;
+use crate::framing::{Cut, Frames, Framing};
+use crate::transform::{Context, Memories, Occasion, Pipeline, Refusal, Scratch, Text};
+use std::sync::Arc;
 use std::time::Duration;
+
+/// How long a connection that we ended is still read, so that its last answer arrives.
+const LINGER: Duration = Duration::from_secs(2);
+/// How many bytes are read and thrown away meanwhile.
+const LINGER_BYTES: u32 = 64 * 1024;
+/// What a desk's buffers may keep between two connections: a whole read, grown threefold.
+const DESK_BYTES: usize = 192 * 1024;
 
 /// How the connections of one listener are served; shared by all of them.
 #[derive(Debug)]
 pub struct Service {
+    /// Its listener's name.
+    pub name: String,
     /// How bytes become messages.
     pub framing: Framing,
     /// What is done to each message, or to each read.
@@ -39,5 +69,540 @@ impl Default for Limits {
             message_timeout: Some(Duration::from_secs(30)),
             write_timeout: Some(Duration::from_secs(30)),
         }
+    }
+}
+
+const _: () = assert!(EndReason::ALL.len() <= crate::metrics::ENDS, "each reason has a counter");
+
+/// Why a connection ended: exactly one for each connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum EndReason {
+    /// The client ended its input, and everything was answered.
+    ClientFin,
+    /// The client reset the connection, or closed it without reading its answer.
+    ClientReset,
+    /// The client stopped answering the network's probes.
+    ClientVanished,
+    /// The client was silent for `idle_timeout`.
+    IdleTimeout,
+    /// A message that had begun did not end within `message_timeout`.
+    MessageTimeout,
+    /// The client took nothing of its answer for `write_timeout`.
+    WriteTimeout,
+    /// A message was longer than `max_message`.
+    MessageTooLong,
+    /// Bytes were not UTF-8, and `invalid_utf8 = "close"`.
+    InvalidUtf8,
+    /// The daemon stopped, and the connection was quiet.
+    Drained,
+    /// The daemon stopped, and the connection was busy until `drain_timeout`.
+    DrainDeadline,
+    /// The daemon was told to stop at once.
+    Stopped,
+    /// The system failed a call in a way that is none of the client's doing.
+    SocketError,
+}
+
+impl EndReason {
+    /// All reasons, in the order of their discriminants.
+    pub const ALL: [EndReason; 12] = [
+        EndReason::ClientFin,
+        EndReason::ClientReset,
+        EndReason::ClientVanished,
+        EndReason::IdleTimeout,
+        EndReason::MessageTimeout,
+        EndReason::WriteTimeout,
+        EndReason::MessageTooLong,
+        EndReason::InvalidUtf8,
+        EndReason::Drained,
+        EndReason::DrainDeadline,
+        EndReason::Stopped,
+        EndReason::SocketError,
+    ];
+
+    /// The word for it in logs and metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            EndReason::ClientFin => "client_fin",
+            EndReason::ClientReset => "client_reset",
+            EndReason::ClientVanished => "client_vanished",
+            EndReason::IdleTimeout => "idle_timeout",
+            EndReason::MessageTimeout => "message_timeout",
+            EndReason::WriteTimeout => "write_timeout",
+            EndReason::MessageTooLong => "message_too_long",
+            EndReason::InvalidUtf8 => "invalid_utf8",
+            EndReason::Drained => "drained",
+            EndReason::DrainDeadline => "drain_deadline",
+            EndReason::Stopped => "stopped",
+            EndReason::SocketError => "socket_error",
+        }
+    }
+
+    /// Whether connections end so every day; the others are worth a look.
+    #[must_use]
+    pub fn is_ordinary(self) -> bool {
+        matches!(self, EndReason::ClientFin | EndReason::ClientReset | EndReason::IdleTimeout | EndReason::Drained)
+    }
+}
+
+/// What the session wants of the world next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Action {
+    /// Read when there is something to read: [`Session::handle_input`] or
+    /// [`Session::handle_end_of_input`].
+    Read,
+    /// Write [`Session::unsent`] when the client takes it, and read nothing before:
+    /// [`Session::handle_written`].
+    Write,
+    /// Send FIN: [`Session::handle_shut_down`].
+    ShutDown,
+    /// Close, with a reset where what is still unsent shall be dropped.
+    Close {
+        /// Whether to reset the connection.
+        reset: bool,
+    },
+}
+
+/// Buffers that a thread lends to each of its sessions in turn.
+#[derive(Debug, Default)]
+pub struct Desk {
+    scratch: Scratch,
+    answers: Vec<u8>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Open,
+    Answering,
+    Ending,
+    Lingering { left: u32 },
+    Ended { reset: bool },
+}
+
+/// What an idle connection does not have.
+#[derive(Debug, Default)]
+struct Held {
+    /// The message that has begun, and how much of it was searched for its end.
+    partial: Vec<u8>,
+    scanned: usize,
+    /// What the steps remember.
+    memories: Memories,
+    /// When the message began, or the steps' wait for the rest of a character.
+    begun: Option<Moment>,
+    /// Answers that the socket did not take, and how much of them it took since.
+    unsent: Vec<u8>,
+    sent: usize,
+    /// Since when the daemon has been stopping, and how long quiet lasts before it closes.
+    drain: Option<(Moment, Duration)>,
+}
+
+impl Held {
+    fn is_empty(&self) -> bool {
+        self.partial.is_empty() && self.memories.are_at_rest() && self.unsent.is_empty() && self.drain.is_none()
+    }
+}
+
+/// What a deadline is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// What was held back is given as it is; the connection goes on.
+    FlushTail,
+    /// It is answered as at the end of input.
+    Finish(EndReason),
+    /// It ends although the client may still be sending.
+    End(EndReason),
+    /// It ends, and what is unsent is dropped.
+    Reset(EndReason),
+    /// The client was waited for long enough.
+    Close,
+}
+
+/// One connection.
+#[derive(Debug)]
+pub struct Session {
+    service: Arc<Service>,
+    context: Option<Box<Context>>,
+    held: Option<Box<Held>>,
+    opened: Moment,
+    /// When the last byte came in or went out.
+    moved: Moment,
+    received: u64,
+    sent: u64,
+    read_size: u32,
+    stage: Stage,
+    end: Option<EndReason>,
+}
+
+impl Session {
+    /// A connection that was opened at `now`; `context` is what its steps may say of it.
+    #[must_use]
+    pub fn new(service: Arc<Service>, context: Option<Box<Context>>, now: Moment) -> Session {
+        Session {
+            context,
+            held: None,
+            opened: now,
+            moved: now,
+            received: 0,
+            sent: 0,
+            read_size: u32::try_from(service.limits.buffer_size).unwrap_or(u32::MAX),
+            stage: Stage::Open,
+            end: None,
+            service,
+        }
+    }
+
+    /// How it is served.
+    #[must_use]
+    pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// How many bytes the next read should ask for.
+    #[must_use]
+    pub fn read_size(&self) -> usize {
+        self.read_size as usize
+    }
+
+    /// When the connection was opened.
+    #[must_use]
+    pub fn opened(&self) -> Moment {
+        self.opened
+    }
+
+    /// Bytes that came from the client.
+    #[must_use]
+    pub fn received(&self) -> u64 {
+        self.received
+    }
+
+    /// Bytes that the socket took for the client.
+    #[must_use]
+    pub fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// Why it ended, or is about to.
+    #[must_use]
+    pub fn end_reason(&self) -> Option<EndReason> {
+        self.end
+    }
+
+    /// Answers that the socket has not taken yet.
+    #[must_use]
+    pub fn unsent(&self) -> &[u8] {
+        self.held.as_ref().and_then(|held| held.unsent.get(held.sent..)).unwrap_or_default()
+    }
+
+    /// Takes what a read gave, at most [`read_size`](Self::read_size) bytes, and gives the answer,
+    /// which is to be written and reported to [`handle_answered`](Self::handle_answered).
+    pub fn handle_input<'d>(&mut self, input: &'d mut [u8], desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        let len = input.len();
+        self.received += len as u64;
+        match &mut self.stage {
+            Stage::Open => {
+                self.moved = now;
+                self.adapt_read_size(len);
+                self.answer(input, false, desk, now)
+            }
+            Stage::Lingering { left } => {
+                *left = left.saturating_sub(u32::try_from(len).unwrap_or(u32::MAX));
+                if *left == 0 {
+                    self.stage = Stage::Ended { reset: false };
+                }
+                &[]
+            }
+            _ => &[],
+        }
+    }
+
+    /// Takes the client's end of input (FIN), and gives the last answer, as
+    /// [`handle_input`](Self::handle_input) does.
+    pub fn handle_end_of_input<'d>(&mut self, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        match self.stage {
+            Stage::Open => self.finish(EndReason::ClientFin, desk, now),
+            Stage::Lingering { .. } => {
+                self.stage = Stage::Ended { reset: false };
+                &[]
+            }
+            _ => &[],
+        }
+    }
+
+    /// Takes how much of an answer the socket took; the rest is kept, and waits for
+    /// [`handle_written`](Self::handle_written).
+    pub fn handle_answered(&mut self, answer: &[u8], taken: usize) {
+        self.sent += taken.min(answer.len()) as u64;
+        if let Some(rest) = answer.get(taken..).filter(|rest| !rest.is_empty()) {
+            self.held().unsent.extend_from_slice(rest);
+        }
+        self.release();
+    }
+
+    /// Takes how much of [`unsent`](Self::unsent) the socket took.
+    pub fn handle_written(&mut self, taken: usize, now: Moment) {
+        if taken > 0 {
+            self.moved = now;
+        }
+        self.sent += taken as u64;
+        if let Some(held) = &mut self.held {
+            held.sent += taken;
+            if held.sent >= held.unsent.len() {
+                held.unsent = Vec::new();
+                held.sent = 0;
+            }
+        }
+        self.release();
+    }
+
+    /// Takes that FIN was sent, as [`Action::ShutDown`] asked.
+    pub fn handle_shut_down(&mut self, now: Moment) {
+        if self.stage == Stage::Ending {
+            self.moved = now;
+            self.stage = Stage::Lingering { left: LINGER_BYTES };
+        }
+    }
+
+    /// Takes that the connection is lost.
+    pub fn handle_failure(&mut self, reason: EndReason) {
+        self.end_at_once(reason, false);
+    }
+
+    /// Takes that the daemon is stopping: the connection ends when it was quiet for `idle` from
+    /// `from` on.
+    pub fn handle_drain(&mut self, from: Moment, idle: Duration) {
+        self.held().drain = Some((from, idle));
+    }
+
+    /// Takes that the connection must end now, whatever is still to be sent.
+    pub fn handle_stop(&mut self, reason: EndReason) {
+        let reset = !self.unsent().is_empty();
+        self.end_at_once(reason, reset);
+    }
+
+    /// Takes that time has passed, and gives an answer as [`handle_input`](Self::handle_input)
+    /// does; does nothing when no deadline is due.
+    pub fn handle_timeout<'d>(&mut self, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        let Some((moment, due)) = self.due() else { return &[] };
+        if moment > now {
+            return &[];
+        }
+        match due {
+            Due::FlushTail => {
+                self.moved = now;
+                return self.answer(&mut [], true, desk, now);
+            }
+            Due::Finish(reason) => return self.finish(reason, desk, now),
+            Due::End(reason) => self.begin_ending(reason),
+            Due::Reset(reason) => self.end_at_once(reason, true),
+            Due::Close => self.stage = Stage::Ended { reset: false },
+        }
+        &[]
+    }
+
+    /// What is wanted next.
+    #[must_use]
+    pub fn poll_action(&self) -> Action {
+        match self.stage {
+            Stage::Ended { reset } => Action::Close { reset },
+            _ if !self.unsent().is_empty() => Action::Write,
+            Stage::Open | Stage::Lingering { .. } => Action::Read,
+            Stage::Answering => Action::Close { reset: false },
+            Stage::Ending => Action::ShutDown,
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called, if nothing happens before;
+    /// [`Moment::NEVER`] when it need not be.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Moment {
+        self.due().map_or(Moment::NEVER, |(moment, _)| moment)
+    }
+
+    /// The earliest deadline, and what it is for.
+    fn due(&self) -> Option<(Moment, Due)> {
+        let limits = &self.service.limits;
+        let after = |since: Moment, wait: Option<Duration>, due| wait.map(|wait| (since.after(wait), due));
+        match self.stage {
+            Stage::Ended { .. } => None,
+            Stage::Lingering { .. } => after(self.moved, Some(LINGER), Due::Close),
+            _ if !self.unsent().is_empty() => {
+                after(self.moved, limits.write_timeout, Due::Reset(EndReason::WriteTimeout))
+            }
+            Stage::Answering | Stage::Ending => None,
+            Stage::Open => {
+                let held = self.held.as_deref();
+                let begun = held.and_then(|held| held.begun);
+                let unfinished = match self.service.framing {
+                    Framing::Stream => Due::FlushTail,
+                    Framing::Messages(_) => Due::End(EndReason::MessageTimeout),
+                };
+                let drain = held.and_then(|held| held.drain);
+                [
+                    after(self.moved, limits.idle_timeout, Due::Finish(EndReason::IdleTimeout)),
+                    begun.and_then(|begun| after(begun, limits.message_timeout, unfinished)),
+                    drain.map(|(from, idle)| (from.max(self.moved).after(idle), Due::Finish(EndReason::Drained))),
+                ]
+                .into_iter()
+                .flatten()
+                .min_by_key(|(moment, _)| *moment)
+            }
+        }
+    }
+
+    /// Answers everything there is; it ends when all is sent. Good only when nothing is unread.
+    fn finish<'d>(&mut self, reason: EndReason, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        self.moved = now;
+        self.end = Some(reason);
+        self.stage = Stage::Answering;
+        self.answer(&mut [], true, desk, now)
+    }
+
+    fn answer<'d>(&mut self, input: &'d mut [u8], end: bool, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        desk.tidy();
+        let service = Arc::clone(&self.service);
+        match &service.framing {
+            Framing::Stream => self.answer_text(input, end, &mut desk.scratch, now),
+            Framing::Messages(frames) => {
+                self.answer_messages(frames.as_ref(), input, end, desk, now);
+                &desk.answers
+            }
+        }
+    }
+
+    fn answer_text<'d>(&mut self, input: &'d mut [u8], end: bool, scratch: &'d mut Scratch, now: Moment) -> &'d [u8] {
+        let mut memories = self.held.as_mut().map(|held| std::mem::take(&mut held.memories)).unwrap_or_default();
+        let mut text = Text::new(input, scratch);
+        let result = self.transform(&mut text, &mut memories, end);
+        if self.held.is_some() || !memories.are_at_rest() {
+            let held = self.held();
+            held.begun = memories.hold_text().then_some(now);
+            held.memories = memories;
+        }
+        if let Err(refusal) = result {
+            self.begin_ending(refusal.into());
+        }
+        self.release();
+        text.into_bytes()
+    }
+
+    fn answer_messages(&mut self, frames: &dyn Frames, input: &mut [u8], end: bool, desk: &mut Desk, now: Moment) {
+        let Desk { scratch, answers } = desk;
+        let held = self.held.as_mut().filter(|held| !held.partial.is_empty());
+        let (mut partial, mut scanned, mut begun) =
+            held.map_or_else(Default::default, |held| (std::mem::take(&mut held.partial), held.scanned, held.begun));
+        let was_partial = !partial.is_empty();
+        let bytes = if was_partial {
+            partial.extend_from_slice(input);
+            partial.as_mut_slice()
+        } else {
+            input
+        };
+        let (all, mut rest, mut refused) = (bytes.len(), &mut *bytes, None);
+        while !rest.is_empty() && refused.is_none() {
+            match frames.cut(rest, scanned, end) {
+                Cut::Message { body, taken } => {
+                    let (frame, next) = rest.split_at_mut(taken);
+                    let (head, ending) = frame.split_at_mut(body.end);
+                    let mut text = Text::new(head.split_at_mut(body.start).1, scratch);
+                    match self.transform(&mut text, &mut Memories::default(), true) {
+                        Ok(()) => frames.frame(text.as_bytes(), ending, answers),
+                        Err(refusal) => refused = Some(refusal.into()),
+                    }
+                    (rest, scanned, begun) = (next, 0, None);
+                }
+                Cut::Unfinished => break,
+                Cut::TooLong => refused = Some(EndReason::MessageTooLong),
+            }
+        }
+        let left = rest.len();
+        if left > 0 && refused.is_none() {
+            let rest = if was_partial {
+                partial.drain(..all - left);
+                partial
+            } else {
+                rest.to_vec()
+            };
+            let held = self.held();
+            (held.partial, held.scanned, held.begun) = (rest, left, begun.or(Some(now)));
+        } else if let Some(held) = &mut self.held {
+            held.begun = None;
+        }
+        if let Some(reason) = refused {
+            self.begin_ending(reason);
+        }
+        self.release();
+    }
+
+    fn transform(&self, text: &mut Text<'_>, memories: &mut Memories, end: bool) -> Result<(), Refusal> {
+        const NOBODY: &Context = &Context { peer: String::new(), local: String::new(), listener: String::new() };
+        let context = self.context.as_deref().unwrap_or(NOBODY);
+        self.service.pipeline.apply(text, memories, &Occasion { end, context })
+    }
+
+    /// Reads ask for four times as much when the last one was filled, and for less again when a
+    /// quarter would have done.
+    fn adapt_read_size(&mut self, len: usize) {
+        let limits = &self.service.limits;
+        let size = self.read_size();
+        let wanted = if len >= size {
+            size.saturating_mul(4).min(limits.buffer_size_max)
+        } else if len < size / 4 {
+            (size / 4).max(limits.buffer_size)
+        } else {
+            return;
+        };
+        self.read_size = u32::try_from(wanted).unwrap_or(u32::MAX);
+    }
+
+    /// Ends it although the client may still be sending: what is queued is sent first.
+    fn begin_ending(&mut self, reason: EndReason) {
+        if matches!(self.stage, Stage::Open | Stage::Answering) {
+            self.stage = if self.stage == Stage::Open { Stage::Ending } else { Stage::Answering };
+            self.end = Some(reason);
+            if let Some(held) = &mut self.held {
+                held.partial = Vec::new();
+                held.memories = Memories::default();
+                held.begun = None;
+            }
+        }
+    }
+
+    fn end_at_once(&mut self, reason: EndReason, reset: bool) {
+        if !matches!(self.stage, Stage::Ended { .. }) {
+            // once it is ending, what happens to the rest is no longer why
+            if !matches!(self.stage, Stage::Ending | Stage::Lingering { .. }) {
+                self.end = Some(reason);
+            }
+            self.stage = Stage::Ended { reset };
+            self.held = None;
+        }
+    }
+
+    fn held(&mut self) -> &mut Held {
+        self.held.get_or_insert_default()
+    }
+
+    fn release(&mut self) {
+        if self.held.as_ref().is_some_and(|held| held.is_empty()) {
+            self.held = None;
+        }
+    }
+}
+
+impl From<Refusal> for EndReason {
+    fn from(refusal: Refusal) -> EndReason {
+        match refusal {
+            Refusal::InvalidUtf8 => EndReason::InvalidUtf8,
+        }
+    }
+}
+
+impl Desk {
+    fn tidy(&mut self) {
+        self.answers.clear();
+        self.answers.shrink_to(DESK_BYTES);
+        self.scratch.shrink_to(DESK_BYTES);
     }
 }

@@ -19,6 +19,10 @@ impl Line {
 }
 
 impl Frames for Line {
+    fn name(&self) -> &'static str {
+        "line"
+    }
+
     fn cut(&self, bytes: &[u8], scanned: usize, end: bool) -> Cut {
         let (seen, fresh) = bytes.split_at_checked(scanned).unwrap_or((bytes, &[]));
         let (line, taken) = match memchr::memchr(b'\n', fresh) {

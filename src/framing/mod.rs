@@ -18,8 +18,22 @@ pub enum Framing {
     Messages(Box<dyn Frames>),
 }
 
+impl Framing {
+    /// Its name in the configuration.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Framing::Stream => "stream",
+            Framing::Messages(frames) => frames.name(),
+        }
+    }
+}
+
 /// Finds messages in bytes and frames their answers.
 pub trait Frames: Send + Sync + std::fmt::Debug {
+    /// Its name in the configuration.
+    fn name(&self) -> &'static str;
+
     /// Finds the message that `bytes` begin with. `scanned` bytes have been looked at before
     /// without finding its end; `end` says that no more bytes will come.
     fn cut(&self, bytes: &[u8], scanned: usize, end: bool) -> Cut;

@@ -1,0 +1,300 @@
+//! Sessions under a seeded world: a client that sends in any cuts, reads when it likes, ends,
+//! resets or vanishes; a socket that takes what it likes; a clock that jumps.
+//!
+//! A failure prints its seed; `SHOUTD_SEED=N cargo test --test simulation` replays it, and
+//! `SHOUTD_SEEDS=N` says how many seeds are tried (1,000 unless told).
+
+use fastrand::Rng;
+use shoutd::deadlines::Moment;
+use shoutd::framing::{self, Framing};
+use shoutd::session::{Action, Desk, EndReason, Limits, Service, Session};
+use shoutd::transform::{Choice, InvalidUtf8, Options, Pipeline};
+use std::collections::HashSet;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+const STEPS: usize = 3_000;
+const MAX_MESSAGE: usize = 100;
+
+fn seeds() -> Vec<u64> {
+    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
+    match number("SHOUTD_SEED") {
+        Some(seed) => vec![seed],
+        None => (0..number("SHOUTD_SEEDS").unwrap_or(1_000)).collect(),
+    }
+}
+
+/// The service that a seed draws, and what it must answer to a whole input.
+struct Draw {
+    service: Arc<Service>,
+    lines: bool,
+    step: &'static str,
+}
+
+fn draw(rng: &mut Rng) -> Draw {
+    let lines = rng.bool();
+    let step = *rng.choice(&["echo", "uppercase"]).unwrap();
+    let buffer_size = rng.usize(1..40);
+    let mut wait = |millis: u64| rng.bool().then(|| Duration::from_millis(millis));
+    let limits = Limits {
+        buffer_size,
+        buffer_size_max: buffer_size * 16,
+        idle_timeout: wait(5_000),
+        message_timeout: wait(1_500),
+        write_timeout: wait(3_000),
+    };
+    let about = framing::REGISTRY.iter().find(|about| about.name == if lines { "line" } else { "stream" }).unwrap();
+    let framing = (about.build)(framing::Options { max_message: MAX_MESSAGE });
+    let options = Options { invalid_utf8: InvalidUtf8::Pass };
+    let pipeline = Pipeline::new(vec![Choice::named(step, options).unwrap()]);
+    Draw { service: Arc::new(Service { name: "sim".to_owned(), framing, pipeline, limits }), lines, step }
+}
+
+fn text(rng: &mut Rng) -> Vec<u8> {
+    const PIECES: [&[u8]; 14] = [
+        b"hello",
+        b"\n",
+        b"\r\n",
+        b"\r",
+        "straße".as_bytes(),
+        "ﬁ".as_bytes(),
+        "ΟΔΟΣ".as_bytes(),
+        "дом".as_bytes(),
+        "漢字".as_bytes(),
+        "🦀".as_bytes(),
+        b"\xFF",
+        b"\xE2\x82",
+        b"\0",
+        b" a longer piece of plain text, ",
+    ];
+    (0..rng.usize(0..60)).flat_map(|_| rng.choice(PIECES).unwrap().to_vec()).collect()
+}
+
+fn reference(draw: &Draw, input: &[u8]) -> Vec<u8> {
+    if draw.step == "echo" {
+        return input.to_vec();
+    }
+    input.utf8_chunks().flat_map(|chunk| [chunk.valid().to_uppercase().as_bytes(), chunk.invalid()].concat()).collect()
+}
+
+/// What a connection whose client sent `input`, cut at `flushed`, must be answered; and whether it
+/// holds a message that is too long.
+fn expected(draw: &Draw, input: &[u8], flushed: &[usize]) -> (Vec<u8>, bool) {
+    let mut answer = Vec::new();
+    if draw.lines {
+        for line in input.split_inclusive(|byte| *byte == b'\n') {
+            let text = line.strip_suffix(b"\r\n").or(line.strip_suffix(b"\n")).unwrap_or(line);
+            if text.len() > MAX_MESSAGE {
+                return (answer, true);
+            }
+            answer.extend(reference(draw, text));
+            answer.extend(&line[text.len()..]);
+        }
+    } else {
+        let cuts = flushed.iter().copied().chain([input.len()]);
+        let mut from = 0;
+        for cut in cuts {
+            answer.extend(reference(draw, &input[from..cut]));
+            from = cut;
+        }
+    }
+    (answer, false)
+}
+
+struct World {
+    rng: Rng,
+    draw: Draw,
+    session: Session,
+    desk: Desk,
+    now: Moment,
+    /// What the client sends in all, how much of it has come to us, and whether it then ends.
+    input: Vec<u8>,
+    delivered: usize,
+    fin: bool,
+    /// Whether the client reads its answers.
+    reads: bool,
+    /// What our socket took, and how much it takes at most before the client reads.
+    output: Vec<u8>,
+    room: usize,
+    flushed: Vec<usize>,
+    shut: bool,
+    draining: bool,
+}
+
+impl World {
+    fn new(seed: u64) -> World {
+        let mut rng = Rng::with_seed(seed);
+        let draw = draw(&mut rng);
+        let now = Moment::from_millis(0);
+        let session = Session::new(Arc::clone(&draw.service), None, now);
+        let input = text(&mut rng);
+        let fin = rng.u8(..) < 200;
+        let reads = rng.u8(..) < 230;
+        World {
+            rng,
+            draw,
+            session,
+            desk: Desk::default(),
+            now,
+            input,
+            delivered: 0,
+            fin,
+            reads,
+            output: Vec::new(),
+            room: 0,
+            flushed: Vec::new(),
+            shut: false,
+            draining: false,
+        }
+    }
+
+    fn step(&mut self) {
+        match self.rng.u32(0..100) {
+            0..30 => self.readable(),
+            30..50 => self.writable(),
+            50..75 if self.reads => self.room = (self.room + self.rng.usize(0..200)).min(500),
+            75..90 => self.now = self.now.after(Duration::from_millis(self.rng.u64(0..200))),
+            90..98 => self.tick(),
+            98 if self.rng.u8(..) < 8 => self.session.handle_failure(EndReason::ClientReset),
+            98 if self.rng.u8(..) < 8 => {
+                self.draining = true;
+                self.session.handle_drain(self.now, Duration::from_millis(700));
+            }
+            98 if self.rng.u8(..) < 3 => self.session.handle_stop(EndReason::Stopped),
+            _ => {}
+        }
+        if self.session.poll_action() == Action::ShutDown {
+            self.session.handle_shut_down(self.now);
+            self.shut = true;
+        }
+    }
+
+    fn readable(&mut self) {
+        if self.session.poll_action() != Action::Read {
+            return;
+        }
+        let left = self.input.len() - self.delivered;
+        let answer = if left > 0 {
+            let size = self.session.read_size();
+            assert!((1..=self.draw.service.limits.buffer_size_max).contains(&size));
+            let len = self.rng.usize(1..=left.min(size));
+            let mut read = self.input[self.delivered..self.delivered + len].to_vec();
+            self.delivered += len;
+            self.session.handle_input(&mut read, &mut self.desk, self.now).to_vec()
+        } else if self.fin {
+            self.session.handle_end_of_input(&mut self.desk, self.now).to_vec()
+        } else {
+            return;
+        };
+        self.answered(&answer);
+    }
+
+    /// The socket takes what it has room for.
+    fn answered(&mut self, answer: &[u8]) {
+        assert!(!self.shut || answer.is_empty(), "an answer after FIN");
+        let taken = self.rng.usize(0..=answer.len().min(self.room));
+        self.output.extend(&answer[..taken]);
+        self.room -= taken;
+        if !answer.is_empty() {
+            self.session.handle_answered(answer, taken);
+        }
+    }
+
+    fn writable(&mut self) {
+        if self.session.poll_action() == Action::Write && self.room > 0 {
+            let unsent = self.session.unsent();
+            let taken = self.rng.usize(0..=unsent.len().min(self.room));
+            self.output.extend(&unsent[..taken]);
+            self.room -= taken;
+            self.session.handle_written(taken, self.now);
+        }
+    }
+
+    fn tick(&mut self) {
+        let due = self.session.poll_timeout() <= self.now;
+        let answer = self.session.handle_timeout(&mut self.desk, self.now).to_vec();
+        if due && self.session.end_reason().is_none() {
+            // the rest of a character did not come in time
+            self.flushed.push(self.delivered);
+        }
+        self.answered(&answer);
+    }
+
+    fn check(&self) {
+        let (whole, _) = expected(&self.draw, &self.input, &self.flushed);
+        assert!(whole.starts_with(&self.output), "the output is no beginning of the answer");
+        assert_eq!(self.session.sent(), self.output.len() as u64, "bytes sent are counted");
+        assert_eq!(self.session.received(), self.delivered as u64, "bytes received are counted");
+        let limits = &self.draw.service.limits;
+        let read = limits.buffer_size_max + MAX_MESSAGE + 2;
+        assert!(self.session.unsent().len() <= read * 3, "more than one turn's answer is kept");
+        if let Action::Close { .. } = self.session.poll_action() {
+            assert!(self.session.end_reason().is_some(), "closed without a reason");
+        }
+    }
+
+    fn check_end(&self) {
+        let limits = &self.draw.service.limits;
+        let (whole, too_long) = expected(&self.draw, &self.input[..self.delivered], &self.flushed);
+        let reason = self.session.end_reason().expect("an end has a reason");
+        match reason {
+            EndReason::ClientFin => assert_eq!(self.output, whole, "the client's end leaves nothing unanswered"),
+            EndReason::IdleTimeout => assert!(limits.idle_timeout.is_some()),
+            EndReason::WriteTimeout => assert!(limits.write_timeout.is_some()),
+            EndReason::MessageTimeout => assert!(limits.message_timeout.is_some() && self.draw.lines),
+            EndReason::MessageTooLong => assert!(too_long),
+            EndReason::Drained => {
+                assert!(self.draining);
+                assert_eq!(self.output, whole, "a drain leaves nothing unanswered");
+            }
+            EndReason::ClientReset | EndReason::Stopped => {}
+            other => panic!("{other:?} cannot happen here"),
+        }
+    }
+
+    fn run(mut self) -> Option<EndReason> {
+        for _ in 0..STEPS {
+            self.step();
+            self.check();
+            if let Action::Close { .. } = self.session.poll_action() {
+                self.check_end();
+                return self.session.end_reason();
+            }
+        }
+        // a client that neither sends nor ends, or does not read, may stay for as long as no timeout says otherwise
+        let silent = self.delivered == self.input.len() && !self.fin;
+        let deaf = !self.reads && self.draw.service.limits.write_timeout.is_none();
+        assert!(silent || deaf, "a session with work to do went on for {STEPS} steps");
+        None
+    }
+}
+
+#[test]
+fn whatever_clients_and_sockets_do_the_answer_is_right_and_the_session_ends() {
+    let seeds = seeds();
+    let mut seen = HashSet::new();
+    for seed in &seeds {
+        let world = AssertUnwindSafe(World::new(*seed));
+        match catch_unwind(move || { world }.0.run()) {
+            Ok(reason) => seen.insert(reason),
+            Err(panic) => {
+                eprintln!("SHOUTD_SEED={seed} replays it");
+                resume_unwind(panic);
+            }
+        };
+    }
+    // a world that never meets one of its ends proves nothing about it
+    assert!(seeds.len() < 1_000 || seen.len() == 9, "{seen:?}");
+}
+
+#[test]
+fn a_session_is_small() {
+    assert!(size_of::<Session>() <= 72, "{} bytes", size_of::<Session>());
+}
+
+#[test]
+fn stream_is_the_default_framing() {
+    let first = framing::REGISTRY.first().unwrap();
+    assert!(matches!((first.build)(framing::Options { max_message: 1 }), Framing::Stream));
+}
