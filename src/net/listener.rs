@@ -2,10 +2,22 @@
 //!
 //! What is served on a listener, and who accepts from it, is not known here.
 
-use std::fmt;
-use std::path::PathBuf;
+use super::plain;
+use rustix::io::Errno;
+use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, sockopt};
+use std::ffi::OsStr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 use std::time::Duration;
+use std::{fmt, io};
+
+const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+/// How often port 0 is tried again when the port chosen for one address is taken on another.
+const PORT_TRIES: u32 = 16;
 
 /// Where to listen, as it is written in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -52,6 +64,21 @@ impl FromStr for Address {
     }
 }
 
+impl Address {
+    /// Whether a socket at `local` is one that binding this address gives.
+    #[must_use]
+    pub fn means(&self, local: &Local) -> bool {
+        match (self, local) {
+            (Address::Tcp { host, port }, Local::Tcp(at)) => {
+                let named = host.eq_ignore_ascii_case("localhost") && at.ip().is_loopback();
+                (*port == at.port() || *port == 0) && (named || host.parse() == Ok(at.ip()))
+            }
+            (Address::Unix(path), Local::Unix(at)) => path == at,
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -93,5 +120,328 @@ impl Default for Options {
 impl Default for Keepalive {
     fn default() -> Self {
         Keepalive { idle: Duration::from_secs(60), interval: Duration::from_secs(10), probes: 6 }
+    }
+}
+
+/// Where a socket listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Local {
+    /// An address and port.
+    Tcp(SocketAddr),
+    /// The path of a UNIX socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Local {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Local::Tcp(address) => address.fmt(f),
+            Local::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// Why an address cannot be listened on; the text names the address and the cure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BindError {
+    /// Whether a permission is missing.
+    pub permission: bool,
+    text: String,
+}
+
+impl fmt::Display for BindError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// A listening, non-blocking socket. The path of one that we bound is removed when it is dropped.
+#[derive(Debug)]
+pub struct Listening {
+    socket: OwnedFd,
+    local: Local,
+    ours: Option<(u64, u64)>,
+}
+
+impl Listening {
+    /// Binds every address that `address` stands for; an address that this host lacks is skipped
+    /// with a warning, as long as one is bound.
+    ///
+    /// `SO_REUSEADDR` is set, so that a restart is not refused for connections of the last run;
+    /// `SO_REUSEPORT` is not, so that a second daemon is. Port 0 is one port for all addresses.
+    ///
+    /// # Errors
+    ///
+    /// A [`BindError`] for the first address that cannot be listened on.
+    pub fn bind(address: &Address, options: &Options) -> Result<Vec<Listening>, BindError> {
+        match address {
+            Address::Unix(path) => Ok(vec![bind_unix(path, options)?]),
+            Address::Tcp { host, port } => {
+                let ips =
+                    resolve(host).map_err(|error| cannot(address, &format!("the name is not known ({error})")))?;
+                // a port that is free on one address may be taken on the next
+                let tries = if *port == 0 { PORT_TRIES } else { 1 };
+                let mut result = bind_all(&ips, *port, options);
+                for _ in 1..tries {
+                    if !matches!(&result, Err((_, Errno::ADDRINUSE))) {
+                        break;
+                    }
+                    result = bind_all(&ips, *port, options);
+                }
+                result.map_err(|(at, errno)| explain(&at, errno))
+            }
+        }
+    }
+
+    /// Adopts a socket that somebody else bound, as systemd does.
+    ///
+    /// # Errors
+    ///
+    /// When it is not a listening stream socket.
+    pub fn adopt(socket: OwnedFd, options: &Options) -> Result<Listening, BindError> {
+        let refuse = |text: &str| BindError { permission: false, text: format!("a socket that was passed {text}") };
+        let listening = sockopt::socket_acceptconn(&socket).unwrap_or(false);
+        if !listening || sockopt::socket_type(&socket) != Ok(SocketType::STREAM) {
+            return Err(refuse(
+                "is not a listening stream socket; use ListenStream= and Accept=no in the .socket unit",
+            ));
+        }
+        let local = rustix::net::getsockname(&socket).map_err(|errno| refuse(&plain(errno)))?;
+        let local = match SocketAddr::try_from(local.clone()) {
+            Ok(address) => Local::Tcp(address),
+            Err(_) => Local::Unix(unix_path(local)),
+        };
+        prepare(&socket, &local, options)
+            .and_then(|()| rustix::io::ioctl_fionbio(&socket, true))
+            .map_err(|errno| refuse(&format!("cannot be used: {}", plain(errno))))?;
+        Ok(Listening { socket, local, ours: None })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local(&self) -> &Local {
+        &self.local
+    }
+}
+
+impl AsFd for Listening {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl Drop for Listening {
+    fn drop(&mut self) {
+        if let (Local::Unix(path), Some(identity)) = (&self.local, self.ours) {
+            // another daemon may have put its own socket there since
+            if identity_of(path) == Some(identity) {
+                let _ = std::fs::remove_file(path);
+            }
+        }
+    }
+}
+
+/// The addresses of a name. `localhost` is the loopback of both families, whatever the resolver
+/// says (RFC 6761, 6.3).
+fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
+    if host.eq_ignore_ascii_case("localhost") {
+        return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]);
+    }
+    let mut ips: Vec<IpAddr> = Vec::new();
+    for address in (host, 0).to_socket_addrs()? {
+        if !ips.contains(&address.ip()) {
+            ips.push(address.ip());
+        }
+    }
+    Ok(ips)
+}
+
+/// Binds all of `ips` to one port.
+fn bind_all(ips: &[IpAddr], mut port: u16, options: &Options) -> Result<Vec<Listening>, (SocketAddr, Errno)> {
+    let mut bound = Vec::new();
+    let mut missing = Vec::new();
+    for ip in ips {
+        let at = SocketAddr::new(*ip, port);
+        match bind_tcp(at, options) {
+            Ok(listening) => {
+                if let Local::Tcp(address) = listening.local {
+                    port = address.port();
+                }
+                bound.push(listening);
+            }
+            Err(errno @ (Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT)) => missing.push((at, errno)),
+            Err(errno) => return Err((at, errno)),
+        }
+    }
+    match missing.first() {
+        Some(first) if bound.is_empty() => Err(*first),
+        _ => {
+            for (at, _) in missing {
+                log::warn!("not listening on {at}: this host has no such address");
+            }
+            Ok(bound)
+        }
+    }
+}
+
+fn bind_tcp(at: SocketAddr, options: &Options) -> Result<Listening, Errno> {
+    let family = if at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
+    let socket = rustix::net::socket_with(family, SocketType::STREAM, FLAGS, None)?;
+    sockopt::set_socket_reuseaddr(&socket, true)?;
+    if at.is_ipv6() {
+        sockopt::set_ipv6_v6only(&socket, true)?;
+    }
+    rustix::net::bind(&socket, &at)?;
+    let at = SocketAddr::try_from(rustix::net::getsockname(&socket)?)?;
+    let local = Local::Tcp(at);
+    prepare(&socket, &local, options)?;
+    rustix::net::listen(&socket, i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
+    Ok(Listening { socket, local, ours: None })
+}
+
+fn bind_unix(path: &Path, options: &Options) -> Result<Listening, BindError> {
+    let address = Address::Unix(path.to_owned());
+    let name = SocketAddrUnix::new(path)
+        .map_err(|_| cannot(&address, "the path is too long for a socket: at most 107 bytes"))?;
+    let unexpected = |errno: Errno| match errno {
+        Errno::NOENT => cannot(&address, "its folder does not exist"),
+        Errno::ACCESS | Errno::PERM => {
+            BindError { permission: true, ..cannot(&address, "this user may not write to its folder") }
+        }
+        errno => cannot(&address, &plain(errno)),
+    };
+    let open = || rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None);
+    let socket = open().map_err(unexpected)?;
+    match rustix::net::bind(&socket, &name) {
+        Err(Errno::ADDRINUSE) => {
+            if !std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket()) {
+                return Err(cannot(&address, "a file that is not a socket lies there; move it away"));
+            }
+            // what answers a connection is alive; what refuses it was left by a run that was killed
+            match open().and_then(|probe| rustix::net::connect(&probe, &name)) {
+                Err(Errno::CONNREFUSED) => {
+                    std::fs::remove_file(path)
+                        .map_err(|error| cannot(&address, &format!("the stale socket stays: {}", plain(error))))?;
+                    rustix::net::bind(&socket, &name).map_err(unexpected)?;
+                    log::info!("replaced {address}, left by a run that was killed");
+                }
+                _ => return Err(cannot(&address, "another process listens there; stop it, or choose another path")),
+            }
+        }
+        result => result.map_err(unexpected)?,
+    }
+    rustix::net::listen(&socket, i32::try_from(options.backlog).unwrap_or(i32::MAX)).map_err(unexpected)?;
+    Ok(Listening { socket, local: Local::Unix(path.to_owned()), ours: identity_of(path) })
+}
+
+/// Sets what accepted sockets inherit, which saves each of them the calls.
+fn prepare(socket: &OwnedFd, local: &Local, options: &Options) -> Result<(), Errno> {
+    if let Local::Tcp(_) = local {
+        sockopt::set_tcp_nodelay(socket, options.nodelay)?;
+        sockopt::set_socket_keepalive(socket, options.keepalive.is_some())?;
+        if let Some(keepalive) = &options.keepalive {
+            sockopt::set_tcp_keepidle(socket, keepalive.idle)?;
+            sockopt::set_tcp_keepintvl(socket, keepalive.interval)?;
+            sockopt::set_tcp_keepcnt(socket, keepalive.probes)?;
+        }
+    }
+    Ok(())
+}
+
+fn identity_of(path: &Path) -> Option<(u64, u64)> {
+    std::fs::symlink_metadata(path).ok().map(|data| (data.dev(), data.ino()))
+}
+
+fn unix_path(local: SocketAddrAny) -> PathBuf {
+    SocketAddrUnix::try_from(local)
+        .ok()
+        .and_then(|unix| unix.path_bytes().map(|path| PathBuf::from(OsStr::from_bytes(path))))
+        .unwrap_or_default()
+}
+
+fn cannot(address: &dyn fmt::Display, why: &str) -> BindError {
+    BindError { permission: false, text: format!("cannot listen on {address}: {why}") }
+}
+
+fn explain(at: &SocketAddr, errno: Errno) -> BindError {
+    let port = at.port();
+    match errno {
+        Errno::ADDRINUSE => cannot(
+            at,
+            &format!(
+                "another process listens there (ss -ltnp 'sport = :{port}' shows which); stop it, or choose another port"
+            ),
+        ),
+        Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT => {
+            cannot(at, "this host has no such address (ip address lists those it has)")
+        }
+        Errno::ACCESS | Errno::PERM => BindError {
+            permission: true,
+            ..cannot(
+                at,
+                "this user may not; for ports below 1024 enable the socket unit (systemctl enable --now shoutd.socket), \
+                 or give the service AmbientCapabilities=CAP_NET_BIND_SERVICE together with PrivateUsers=no",
+            )
+        },
+        errno => cannot(at, &plain(errno)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_as_it_is_written() {
+        for text in ["localhost:5000", "127.0.0.1:0", "[::1]:5000", "unix:/run/shoutd.sock"] {
+            assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
+        }
+        for (text, cure) in [
+            ("localhost", "localhost:5000"),
+            ("::1:5000", "[::1]:5000"),
+            (":5000", "0.0.0.0:5000"),
+            ("localhost:65536", "0 to 65535"),
+            ("unix:", "unix:/run"),
+        ] {
+            let error = text.parse::<Address>().unwrap_err();
+            assert!(error.contains(cure), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_name_with_two_addresses_gets_one_port() {
+        let bound = Listening::bind(&"localhost:0".parse().unwrap(), &Options::default()).unwrap();
+        let ports: Vec<u16> =
+            bound.iter().filter_map(|l| if let Local::Tcp(at) = l.local { Some(at.port()) } else { None }).collect();
+        assert!(!ports.is_empty() && ports.iter().all(|port| *port == ports[0] && *port != 0), "{ports:?}");
+    }
+
+    #[test]
+    fn a_port_that_is_taken_is_named_with_the_cure() {
+        let first = Listening::bind(&"127.0.0.1:0".parse().unwrap(), &Options::default()).unwrap();
+        let Local::Tcp(at) = first[0].local else { unreachable!() };
+        let address = Address::Tcp { host: at.ip().to_string(), port: at.port() };
+        let error = Listening::bind(&address, &Options::default()).unwrap_err();
+        assert!(!error.permission);
+        assert!(
+            error.to_string().starts_with(&format!("cannot listen on {at}: another process listens there")),
+            "{error}"
+        );
+    }
+
+    #[test]
+    fn only_a_stale_unix_path_is_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let bind = |name: &str| Listening::bind(&Address::Unix(folder.path().join(name)), &Options::default());
+        drop(std::os::unix::net::UnixListener::bind(folder.path().join("stale")).unwrap());
+        let live = bind("stale").unwrap();
+        assert!(bind("stale").unwrap_err().to_string().contains("another process listens there"));
+        drop(live);
+        assert!(!folder.path().join("stale").exists(), "our own path is removed at the end");
+        std::fs::write(folder.path().join("file"), "precious").unwrap();
+        assert!(bind("file").unwrap_err().to_string().contains("not a socket"));
+        assert!(bind("none/such").unwrap_err().to_string().contains("folder does not exist"));
     }
 }

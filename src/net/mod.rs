@@ -1,3 +1,26 @@
 //! Everything that owns a file descriptor: readiness in, calls of the floors below out.
+//!
+//! - [`listener`]: listening sockets, bound or adopted
+//! - [`acceptor`]: the thread that accepts, and hands over by
+//! - [`mailbox`]: a channel whose receiver sleeps in epoll, to the
+//! - [`worker`]: the threads that serve, each over its own table of
+//! - [`stream`]: connected sockets
+//! - [`admission`], [`pulse`], [`descriptors`]: what these threads share: places, signs of life, and
+//!   the limit of open files
 
+pub mod acceptor;
+pub mod admission;
+pub mod descriptors;
 pub mod listener;
+pub mod mailbox;
+pub mod pulse;
+pub mod stream;
+pub mod worker;
+
+/// An error in words, without the system's number for it.
+pub(crate) fn plain(error: impl std::fmt::Display) -> String {
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
+}

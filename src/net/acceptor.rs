@@ -1,0 +1,452 @@
+//! The acceptor: accepts from all listeners, and hands each connection to the worker with the
+//! fewest.
+//!
+//! Framing, transforms and sessions are not known here.
+//!
+//! Who cannot be served yet is left in the backlog: at the limit of connections, when all
+//! mailboxes are full, and when descriptors or memory run out, nothing is accepted, and epoll is
+//! not asked about the listeners, so that they do not keep the thread awake.
+
+use super::admission::Admission;
+use super::listener::{Listening, Local};
+use super::mailbox::{Mailbox, Post};
+use super::plain;
+use super::pulse::Pulse;
+use super::stream::Peer;
+use super::worker::{Arrival, Drain, Handle, ToWorker};
+use crate::deadlines::{Clock, Moment};
+use crate::metrics::AcceptCounters;
+use crate::session::Service;
+use crate::transform::Context;
+use rustix::buffer::spare_capacity;
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+use rustix::net::SocketFlags;
+use std::io;
+use std::net::SocketAddr;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
+use std::time::{Duration, Instant};
+
+/// How many connections a listener may bring in one turn, so that others get theirs.
+const BATCH: usize = 64;
+/// How many messages may wait for the acceptor.
+const MAILBOX: usize = 16;
+/// How soon mailboxes that were all full are tried again.
+const BUSY_RETRY: Duration = Duration::from_millis(1);
+/// How soon descriptors that ran out are tried again: clients wait no longer than this for one.
+const DESCRIPTORS_RETRY: Duration = Duration::from_millis(100);
+/// How soon memory that ran out is tried again, at first and at most.
+const MEMORY_RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// How long descriptors may be out before clients that wait are sent away instead.
+const SHED_AFTER: Duration = Duration::from_secs(5);
+/// How often, at most, a pause is logged.
+const TELL_EVERY: Duration = Duration::from_secs(5);
+/// The mailbox's token; a listener's is its index.
+const MAIL: u64 = u64::MAX;
+
+/// What the acceptor is told.
+#[derive(Debug)]
+pub enum ToAcceptor {
+    /// Accept what the backlogs hold, close the listeners, tell the workers, end.
+    Drain(Drain),
+    /// Close the listeners, and end.
+    Stop,
+}
+
+/// A listener with what is served on it.
+#[derive(Debug)]
+pub struct Door {
+    /// The socket.
+    pub listening: Listening,
+    /// How its connections are served.
+    pub service: Arc<Service>,
+    /// How many connections its backlog holds, at most.
+    pub backlog: u32,
+}
+
+/// The accepting thread's whole state.
+#[derive(Debug)]
+pub struct Acceptor {
+    epoll: OwnedFd,
+    mailbox: Mailbox<ToAcceptor>,
+    doors: Vec<Door>,
+    workers: Vec<Handle>,
+    admission: Arc<Admission>,
+    counters: Arc<AcceptCounters>,
+    pulse: Arc<Pulse>,
+    clock: Clock,
+    now: Moment,
+    gate: Gate,
+    watching: bool,
+    /// A descriptor to give up when there are no others, so that a client can be sent away.
+    reserve: Option<OwnedFd>,
+    in_hand: Option<Arrival>,
+    tell_next: Moment,
+    drain: Option<(Drain, Moment)>,
+}
+
+/// Why nothing is accepted now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Gate {
+    /// It is.
+    Open,
+    /// All places are taken; the one who gives one back rings.
+    Full,
+    /// All mailboxes are full.
+    Busy,
+    /// Descriptors or memory are out.
+    Paused { since: Moment, retry: Moment, delay: Duration, told: bool },
+}
+
+/// Whose fault it is that accept(2) failed.
+#[derive(Debug, PartialEq, Eq)]
+enum Fault {
+    /// Nobody's: nothing waits.
+    None,
+    /// The client's, or its network's: the next one is tried at once.
+    Client,
+    /// The system's, which is short of descriptors or memory: later.
+    Shortage,
+    /// Our own.
+    Ours,
+}
+
+impl Acceptor {
+    /// An acceptor for `doors`; it may be told to end by the post given back.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no more descriptors.
+    pub fn new(mailbox: Mailbox<ToAcceptor>, doors: Vec<Door>, clock: Clock, shared: Shared) -> io::Result<Acceptor> {
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&epoll, &mailbox, epoll::EventData::new_u64(MAIL), flags)?;
+        for (token, door) in (0..).zip(&doors) {
+            epoll::add(&epoll, &door.listening, epoll::EventData::new_u64(token), epoll::EventFlags::IN)?;
+        }
+        Ok(Acceptor {
+            epoll,
+            mailbox,
+            doors,
+            workers: shared.workers,
+            admission: shared.admission,
+            counters: shared.counters,
+            pulse: shared.pulse,
+            clock,
+            now: clock.moment(Instant::now()),
+            gate: Gate::Open,
+            watching: true,
+            reserve: spare_descriptor(),
+            in_hand: None,
+            tell_next: Moment::from_millis(0),
+            drain: None,
+        })
+    }
+
+    /// A mailbox of the right size for an acceptor.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no more descriptors.
+    pub fn mailbox() -> io::Result<(Post<ToAcceptor>, Mailbox<ToAcceptor>)> {
+        Mailbox::new(MAILBOX)
+    }
+
+    /// Accepts until it is told to end.
+    ///
+    /// # Errors
+    ///
+    /// When epoll or accept fail in a way that is a fault of shoutd's own.
+    pub fn run(mut self) -> io::Result<()> {
+        let mut events = Vec::with_capacity(self.doors.len() + 1);
+        loop {
+            let sleep = self.mailbox.fall_asleep();
+            let timeout = if sleep { self.patience() } else { Some(Timespec::default()) };
+            events.clear();
+            let waited = epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref());
+            self.mailbox.wake_up();
+            self.now = self.clock.moment(Instant::now());
+            self.pulse.answer();
+            match waited {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+            let mail: Vec<ToAcceptor> = self.mailbox.messages().collect();
+            for message in mail {
+                match message {
+                    ToAcceptor::Drain(drain) => {
+                        let deadline = self.now.after(drain.timeout);
+                        self.drain = Some((drain, deadline));
+                    }
+                    ToAcceptor::Stop => return Ok(()),
+                }
+            }
+            let ready: Vec<usize> = events.iter().filter_map(|event| usize::try_from(event.data.u64()).ok()).collect();
+            self.accept_all(&ready)?;
+            if self.has_drained() {
+                return Ok(());
+            }
+            self.watch()?;
+        }
+    }
+
+    /// How long epoll may wait.
+    fn patience(&self) -> Option<Timespec> {
+        let retry = match self.gate {
+            Gate::Open | Gate::Full => None,
+            Gate::Busy => Some(self.now.after(BUSY_RETRY)),
+            Gate::Paused { retry, .. } => Some(retry),
+        };
+        let drain = self.drain.as_ref().map(|(_, deadline)| *deadline);
+        let next = retry.into_iter().chain(drain).min()?;
+        Timespec::try_from(next.since(self.now)).ok()
+    }
+
+    /// Accepts from the doors that are `ready`, or from all when epoll was not asked about them.
+    fn accept_all(&mut self, ready: &[usize]) -> io::Result<()> {
+        if let Gate::Paused { retry, .. } = self.gate
+            && self.now < retry
+        {
+            return Ok(());
+        }
+        if let Some(arrival) = self.in_hand.take() {
+            self.hand_over(arrival);
+            if self.in_hand.is_some() {
+                return Ok(());
+            }
+        }
+        // one batch from each, also while draining, when it is the backlog: no flood delays the end
+        let asked = self.watching && self.drain.is_none();
+        for index in (0..self.doors.len()).filter(|index| !asked || ready.contains(index)) {
+            self.accept_from(index)?;
+            if !self.is_open() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Accepts what waits at a door, at most a batch of it; while draining, a whole backlog.
+    fn accept_from(&mut self, index: usize) -> io::Result<()> {
+        const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+        let Some(door) = self.doors.get(index) else { return Ok(()) };
+        let batch = if self.drain.is_some() { door.backlog as usize } else { BATCH };
+        for _ in 0..batch {
+            let Some(door) = self.doors.get(index) else { return Ok(()) };
+            if !self.admission.enter() {
+                self.gate = Gate::Full;
+                return Ok(());
+            }
+            match rustix::net::acceptfrom_with(&door.listening, FLAGS) {
+                Ok((socket, from)) => {
+                    let peer = from.and_then(|from| SocketAddr::try_from(from).ok()).map_or(Peer::Unix, Peer::Tcp);
+                    let service = Arc::clone(&door.service);
+                    let context = service.pipeline.wants_context().then(|| Box::new(context_of(&socket, &peer, door)));
+                    self.resume();
+                    self.hand_over(Arrival { socket, peer, service, context });
+                    if self.in_hand.is_some() {
+                        return Ok(());
+                    }
+                }
+                Err(errno) => {
+                    self.admission.leave();
+                    match fault(errno) {
+                        Fault::None => {
+                            self.resume();
+                            return Ok(());
+                        }
+                        Fault::Client => self.counters.client_errors.add(1),
+                        Fault::Shortage => {
+                            self.pause(errno, index);
+                            return Ok(());
+                        }
+                        Fault::Ours => return Err(errno.into()),
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives a connection to the worker with the fewest, or keeps it in hand when all are full.
+    fn hand_over(&mut self, arrival: Arrival) {
+        let mut message = ToWorker::Connection(arrival);
+        let least = self.workers.iter().min_by_key(|worker| worker.load.load(Relaxed));
+        for worker in least.into_iter().chain(&self.workers) {
+            worker.load.fetch_add(1, Relaxed);
+            match worker.post.post(message) {
+                Ok(()) => {
+                    self.gate = Gate::Open;
+                    return;
+                }
+                Err(back) => {
+                    worker.load.fetch_sub(1, Relaxed);
+                    message = back;
+                }
+            }
+        }
+        if let ToWorker::Connection(arrival) = message {
+            self.in_hand = Some(arrival);
+            self.gate = Gate::Busy;
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.gate == Gate::Open
+    }
+
+    fn pause(&mut self, errno: Errno, index: usize) {
+        let (since, last, told) = match self.gate {
+            Gate::Paused { since, delay, told, .. } => (since, Some(delay), told),
+            _ => {
+                self.counters.pauses.add(1);
+                (self.now, None, false)
+            }
+        };
+        let descriptors = matches!(errno, Errno::MFILE | Errno::NFILE);
+        let delay = match last {
+            _ if descriptors => DESCRIPTORS_RETRY,
+            None => MEMORY_RETRY.0,
+            Some(last) => last.saturating_mul(2).min(MEMORY_RETRY.1),
+        };
+        let tell = !told && self.now >= self.tell_next;
+        if tell {
+            self.tell_next = self.now.after(TELL_EVERY);
+            log::warn!(
+                "accepting paused: {}; {} connections are open, new clients wait in the backlog",
+                plain(errno),
+                self.admission.open()
+            );
+        }
+        if descriptors && self.now.since(since) >= SHED_AFTER {
+            self.shed(index);
+        }
+        self.gate = Gate::Paused { since, retry: self.now.after(delay), delay, told: told || tell };
+    }
+
+    fn resume(&mut self) {
+        if let Gate::Paused { since, told: true, .. } = self.gate {
+            log::info!("accepting again after {:.1} s", self.now.since(since).as_secs_f64());
+        }
+        self.gate = Gate::Open;
+    }
+
+    /// Sends one client away that has waited for long, so that it need not wait for ever.
+    fn shed(&mut self, index: usize) {
+        if let (Some(reserve), Some(door)) = (self.reserve.take(), self.doors.get(index)) {
+            drop(reserve);
+            if let Ok(socket) = rustix::net::accept(&door.listening) {
+                drop(socket);
+                self.counters.shed.add(1);
+            }
+        }
+        self.reserve = self.reserve.take().or_else(spare_descriptor);
+    }
+
+    /// Asks epoll about the listeners while connections are accepted, and only then.
+    fn watch(&mut self) -> io::Result<()> {
+        let watching = self.is_open();
+        if watching != self.watching {
+            let flags = if watching { epoll::EventFlags::IN } else { epoll::EventFlags::empty() };
+            for (token, door) in (0..).zip(&self.doors) {
+                epoll::modify(&self.epoll, &door.listening, epoll::EventData::new_u64(token), flags)?;
+            }
+            self.watching = watching;
+        }
+        Ok(())
+    }
+
+    /// Closes the listeners once their backlogs are empty, and passes the drain on.
+    ///
+    /// Closing a listener resets whoever waits in its backlog, so what waits is accepted first.
+    fn has_drained(&mut self) -> bool {
+        let Some((drain, deadline)) = &self.drain else { return false };
+        if !self.is_open() && self.now < *deadline {
+            return false;
+        }
+        let drain = drain.clone();
+        self.doors.clear();
+        for worker in &self.workers {
+            let mut message = ToWorker::Drain(drain.clone());
+            while let Err(back) = worker.post.post(message) {
+                if !worker.pulse.is_answered() {
+                    break;
+                }
+                message = back;
+                worker.post.bell().ring();
+                std::thread::sleep(BUSY_RETRY);
+            }
+        }
+        true
+    }
+}
+
+/// What the acceptor shares with others.
+#[derive(Debug)]
+pub struct Shared {
+    /// The workers to hand over to; at least one.
+    pub workers: Vec<Handle>,
+    /// The places for connections.
+    pub admission: Arc<Admission>,
+    /// What it counts.
+    pub counters: Arc<AcceptCounters>,
+    /// Whether it turns.
+    pub pulse: Arc<Pulse>,
+}
+
+/// Sorts a failure of accept(2) by who caused it. The client's are those that accept(2), section
+/// "Error handling", says to treat like `EAGAIN`, and those of a firewall (`EPERM`).
+fn fault(errno: Errno) -> Fault {
+    match errno {
+        Errno::AGAIN => Fault::None,
+        Errno::INTR
+        | Errno::CONNABORTED
+        | Errno::PROTO
+        | Errno::PERM
+        | Errno::NETDOWN
+        | Errno::NOPROTOOPT
+        | Errno::HOSTDOWN
+        | Errno::NONET
+        | Errno::HOSTUNREACH
+        | Errno::OPNOTSUPP
+        | Errno::NETUNREACH
+        | Errno::CONNRESET
+        | Errno::TIMEDOUT => Fault::Client,
+        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Fault::Shortage,
+        _ => Fault::Ours,
+    }
+}
+
+fn context_of(socket: &OwnedFd, peer: &Peer, door: &Door) -> Context {
+    let local = rustix::net::getsockname(socket).ok().and_then(|local| SocketAddr::try_from(local).ok());
+    Context {
+        peer: peer.to_string(),
+        local: local.map_or_else(|| door.listening.local().to_string(), |local| Local::Tcp(local).to_string()),
+        listener: door.service.name.clone(),
+    }
+}
+
+fn spare_descriptor() -> Option<OwnedFd> {
+    rustix::event::eventfd(0, rustix::event::EventfdFlags::CLOEXEC).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failures_of_accept_are_sorted_by_who_caused_them() {
+        for errno in [Errno::CONNABORTED, Errno::PROTO, Errno::INTR, Errno::PERM, Errno::NETDOWN, Errno::HOSTUNREACH] {
+            assert_eq!(fault(errno), Fault::Client, "{errno}");
+        }
+        for errno in [Errno::MFILE, Errno::NFILE, Errno::NOBUFS, Errno::NOMEM] {
+            assert_eq!(fault(errno), Fault::Shortage, "{errno}");
+        }
+        for errno in [Errno::BADF, Errno::INVAL, Errno::NOTSOCK, Errno::FAULT] {
+            assert_eq!(fault(errno), Fault::Ours, "{errno}");
+        }
+        assert_eq!(fault(Errno::AGAIN), Fault::None);
+    }
+}

@@ -1,0 +1,61 @@
+//! How many connections may be open at once, and who is told when there is room again.
+
+use super::mailbox::Bell;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+
+/// Counts the places that connections take up; shared by the acceptor, who takes them, and the
+/// workers, who give them back.
+#[derive(Debug)]
+pub struct Admission {
+    max: usize,
+    open: AtomicUsize,
+    waiting: AtomicBool,
+    acceptor: Arc<Bell>,
+}
+
+impl Admission {
+    /// `max` places; `acceptor` is rung when one is given back that it waits for.
+    #[must_use]
+    pub fn new(max: usize, acceptor: Arc<Bell>) -> Admission {
+        Admission { max, open: AtomicUsize::new(0), waiting: AtomicBool::new(false), acceptor }
+    }
+
+    /// Takes a place. `false` when there is none; the acceptor's bell then rings at the next
+    /// [`leave`](Self::leave).
+    ///
+    /// The flag is set before the count is read again, and `leave` lowers the count before it
+    /// reads the flag: as with [the sleeping flag](super::mailbox), one of the two sees the other.
+    #[must_use]
+    pub fn enter(&self) -> bool {
+        if self.open.load(SeqCst) >= self.max {
+            self.waiting.store(true, SeqCst);
+            if self.open.load(SeqCst) >= self.max {
+                return false;
+            }
+            self.waiting.store(false, SeqCst);
+        }
+        self.open.fetch_add(1, SeqCst);
+        true
+    }
+
+    /// Gives a place back.
+    pub fn leave(&self) {
+        self.open.fetch_sub(1, SeqCst);
+        if self.waiting.load(SeqCst) && self.waiting.swap(false, SeqCst) {
+            self.acceptor.ring();
+        }
+    }
+
+    /// How many places are taken.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.open.load(SeqCst)
+    }
+
+    /// How many places there are.
+    #[must_use]
+    pub fn max(&self) -> usize {
+        self.max
+    }
+}

@@ -1,0 +1,28 @@
+//! Whether a thread still turns its loop: it is asked, and answers at its next turn.
+
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// Questions asked of one thread, and the last one that it answered.
+#[derive(Debug, Default)]
+pub struct Pulse {
+    asked: AtomicU64,
+    answered: AtomicU64,
+}
+
+impl Pulse {
+    /// Asks again; the thread must be woken for it, should it sleep.
+    pub fn ask(&self) {
+        self.asked.fetch_add(1, Relaxed);
+    }
+
+    /// Answers all questions; called by the thread itself, once a turn.
+    pub fn answer(&self) {
+        self.answered.store(self.asked.load(Relaxed), Relaxed);
+    }
+
+    /// Whether the last question was answered.
+    #[must_use]
+    pub fn is_answered(&self) -> bool {
+        self.answered.load(Relaxed) == self.asked.load(Relaxed)
+    }
+}

@@ -1,0 +1,114 @@
+//! A connected socket: outcomes instead of error numbers.
+//!
+//! What is read and written, and why a connection is closed, is not known here.
+
+use crate::session::EndReason;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
+use std::fmt;
+use std::net::SocketAddr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// The other end of a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Peer {
+    /// An address and port.
+    Tcp(SocketAddr),
+    /// A process of this host.
+    Unix,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Peer::Tcp(address) => address.fmt(f),
+            Peer::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// How a read or a write went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// So many bytes were moved, at least one.
+    Moved(usize),
+    /// The socket is not ready.
+    NotNow,
+    /// The other end will send no more.
+    Ended,
+    /// The connection is lost.
+    Failed(EndReason),
+}
+
+/// A connected, non-blocking socket; closed when dropped.
+#[derive(Debug)]
+pub struct Stream {
+    socket: OwnedFd,
+}
+
+impl Stream {
+    /// A stream over a connected, non-blocking socket.
+    #[must_use]
+    pub fn new(socket: OwnedFd) -> Stream {
+        Stream { socket }
+    }
+
+    /// Reads once into `buffer`, which must not be empty.
+    pub fn read(&self, buffer: &mut [u8]) -> Outcome {
+        match retry(|| rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::empty())) {
+            Ok((_, 0)) => Outcome::Ended,
+            Ok((_, n)) => Outcome::Moved(n),
+            Err(errno) => failed(errno),
+        }
+    }
+
+    /// Writes once from `bytes`, which must not be empty.
+    pub fn write(&self, bytes: &[u8]) -> Outcome {
+        match retry(|| rustix::net::send(&self.socket, bytes, SendFlags::NOSIGNAL)) {
+            Ok(0) => Outcome::NotNow,
+            Ok(n) => Outcome::Moved(n),
+            Err(errno) => failed(errno),
+        }
+    }
+
+    /// Sends FIN behind what was written.
+    pub fn shut_down(&self) {
+        // it fails only when the connection is gone already, which the next read tells
+        let _ = rustix::net::shutdown(&self.socket, Shutdown::Write);
+    }
+
+    /// Makes the close send a reset and drop what is still to be sent.
+    pub fn reset_on_close(&self) {
+        // it fails only for what has no reset, as a UNIX socket
+        let _ = sockopt::set_socket_linger(&self.socket, Some(Duration::ZERO));
+    }
+}
+
+impl AsFd for Stream {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            result => return result,
+        }
+    }
+}
+
+/// Sorts a failure by who caused it.
+fn failed(errno: Errno) -> Outcome {
+    match errno {
+        // memory that the kernel lacks now is there again later
+        Errno::AGAIN | Errno::NOBUFS | Errno::NOMEM => Outcome::NotNow,
+        Errno::CONNRESET | Errno::PIPE | Errno::CONNABORTED => Outcome::Failed(EndReason::ClientReset),
+        Errno::TIMEDOUT | Errno::HOSTUNREACH | Errno::NETUNREACH | Errno::HOSTDOWN | Errno::NETDOWN => {
+            Outcome::Failed(EndReason::ClientVanished)
+        }
+        _ => Outcome::Failed(EndReason::SocketError),
+    }
+}

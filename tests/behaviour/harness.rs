@@ -1,0 +1,197 @@
+//! A server in this process, with one listener on a port of its own, and clients for it.
+//!
+//! Each server that a test started is drained at the test's end; its counters must then balance,
+//! and nothing may have been logged as an error.
+
+use shoutd::framing;
+use shoutd::net::listener::Local;
+use shoutd::server::{Listener, Server, Settings};
+use shoutd::session::{EndReason, Limits, Service};
+use shoutd::transform::{Choice, Options, Pipeline};
+use std::io::{Read, Write};
+use std::net::{Shutdown, SocketAddr, TcpStream};
+use std::num::NonZero;
+use std::sync::{LazyLock, Mutex};
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// Longer than anything here may take, so that a test fails rather than hangs.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// What a test says of its server before it starts.
+pub struct Plan {
+    pub framing: &'static str,
+    pub max_message: usize,
+    pub steps: Vec<&'static str>,
+    pub options: Options,
+    pub limits: Limits,
+    pub settings: Settings,
+}
+
+impl Plan {
+    pub fn service(&self, name: &str) -> Service {
+        let about = framing::REGISTRY.iter().find(|about| about.name == self.framing).unwrap();
+        Service {
+            name: name.to_owned(),
+            framing: (about.build)(framing::Options { max_message: self.max_message }),
+            pipeline: Pipeline::new(self.steps.iter().map(|step| Choice::named(step, self.options).unwrap()).collect()),
+            limits: self.limits.clone(),
+        }
+    }
+
+    pub fn workers(&mut self, workers: usize) {
+        self.settings.workers = NonZero::new(workers);
+    }
+}
+
+/// A running server.
+pub struct Daemon {
+    server: Option<Server>,
+}
+
+impl Daemon {
+    /// The blog's service: `stream`, `uppercase`, buffer size 1024.
+    pub fn start() -> Daemon {
+        Daemon::with(|_| {})
+    }
+
+    /// The blog's service with what `change` makes of it; a listener is added if it adds none.
+    pub fn with(change: impl FnOnce(&mut Plan)) -> Daemon {
+        LazyLock::force(&ERRORS);
+        let mut plan = Plan {
+            framing: "stream",
+            max_message: 64 * 1024,
+            steps: vec!["uppercase"],
+            options: Options::default(),
+            limits: Limits::default(),
+            settings: Settings::new(Vec::new()),
+        };
+        plan.settings.drain.idle = Duration::from_millis(50);
+        plan.settings.drain.spread = Duration::ZERO;
+        plan.settings.drain.timeout = Duration::from_secs(5);
+        change(&mut plan);
+        if plan.settings.listeners.is_empty() {
+            let service = plan.service("default");
+            plan.settings.listeners.push(Listener::new("127.0.0.1:0".parse().unwrap(), service));
+        }
+        Daemon { server: Some(Server::start(plan.settings).unwrap()) }
+    }
+
+    pub fn server(&self) -> &Server {
+        self.server.as_ref().unwrap()
+    }
+
+    pub fn addresses(&self) -> Vec<SocketAddr> {
+        self.server()
+            .addresses()
+            .iter()
+            .filter_map(|local| if let Local::Tcp(address) = local { Some(*address) } else { None })
+            .collect()
+    }
+
+    pub fn connect(&self) -> Client {
+        Client::connect(self.addresses()[0])
+    }
+
+    /// How many connections ended for `reason`.
+    pub fn closed(&self, reason: EndReason) -> u64 {
+        self.server().totals().closed[reason as usize]
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        let server = self.server.take().unwrap();
+        if thread::panicking() {
+            return;
+        }
+        server.drain();
+        eventually("the server has ended", || server.running() == 0);
+        let totals = server.totals();
+        assert_eq!(totals.accepted, totals.closed.iter().sum::<u64>(), "each connection ended once");
+        assert_eq!(server.open(), 0, "each place was given back");
+        server.join().unwrap();
+        let errors = ERRORS.lock().unwrap();
+        assert!(errors.is_empty(), "logged as errors: {errors:?}");
+    }
+}
+
+/// A client that does not wait for ever.
+pub struct Client(pub TcpStream);
+
+impl Client {
+    pub fn connect(address: SocketAddr) -> Client {
+        let stream = TcpStream::connect(address).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream.set_write_timeout(Some(PATIENCE)).unwrap();
+        Client(stream)
+    }
+
+    pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> &mut Client {
+        self.0.write_all(bytes.as_ref()).unwrap();
+        self
+    }
+
+    /// Sends `text` and ends, while it is read from; gives the whole answer.
+    pub fn exchange(&mut self, text: &str) -> Vec<u8> {
+        let (mut sender, text) = (Client(self.0.try_clone().unwrap()), text.to_owned());
+        let sending = thread::spawn(move || {
+            sender.send(text).finish();
+        });
+        let answer = self.rest();
+        sending.join().unwrap();
+        answer
+    }
+
+    /// Says that no more will be sent.
+    pub fn finish(&mut self) -> &mut Client {
+        self.0.shutdown(Shutdown::Write).unwrap();
+        self
+    }
+
+    /// Reads exactly what is expected.
+    #[track_caller]
+    pub fn expect(&mut self, expected: impl AsRef<[u8]>) -> &mut Client {
+        let expected = expected.as_ref();
+        let mut answer = vec![0; expected.len()];
+        self.0.read_exact(&mut answer).unwrap();
+        assert!(answer == expected, "{} is not {}", answer.escape_ascii(), expected.escape_ascii());
+        self
+    }
+
+    /// Reads until the server ends, and gives what came.
+    pub fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        self.0.read_to_end(&mut rest).unwrap();
+        rest
+    }
+}
+
+/// Waits until `condition` holds.
+#[track_caller]
+pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
+    let end = Instant::now() + PATIENCE;
+    while !condition() {
+        assert!(Instant::now() < end, "in vain: {what}");
+        thread::park_timeout(Duration::from_millis(1));
+    }
+}
+
+/// What was logged as an error in this process; no test here expects any.
+static ERRORS: LazyLock<Mutex<Vec<String>>> = LazyLock::new(|| {
+    struct Errors;
+    impl log::Log for Errors {
+        fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+            metadata.level() <= log::Level::Error
+        }
+        fn log(&self, record: &log::Record<'_>) {
+            if self.enabled(record.metadata()) {
+                ERRORS.lock().unwrap().push(record.args().to_string());
+            }
+        }
+        fn flush(&self) {}
+    }
+    log::set_logger(&Errors).unwrap();
+    log::set_max_level(log::LevelFilter::Trace);
+    Mutex::default()
+});

@@ -1,0 +1,8 @@
+//! The daemon as its users meet it, over real sockets.
+
+mod harness;
+
+mod fairness; // a loud client and the quiet ones
+mod limits; // those who are silent, slow, deaf, or too many
+mod replies; // transforms and framings as a client sees them
+mod shutdown; // a stop leaves nothing unanswered
