@@ -1,0 +1,32 @@
+# `just` lists these; each is a line that can be typed as well.
+
+_default:
+    @just --list
+
+# what CI runs first: format, lints, docs, tests
+check:
+    cargo fmt --all --check
+    cargo clippy --all-targets -- -D warnings
+    RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
+    cargo test
+
+# everything CI runs; installs what it needs, as root
+ci:
+    .ci/run
+
+# the tests that need more than Rust: netcat, Python, strace, root
+test-all:
+    cargo test -- --include-ignored
+
+# sessions under many seeded worlds; SHOUTD_SEED=N replays one
+sim seeds="100000":
+    SHOUTD_SEEDS={{seeds}} cargo test --release --test simulation
+
+# the unit files and the daemon in a real systemd; as root
+systemd:
+    cargo build --release
+    tests/systemd/run target/release/shoutd
+
+# licences, sources and banned crates
+deny:
+    cargo deny check licenses bans sources

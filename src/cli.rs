@@ -1,0 +1,194 @@
+//! The command line: one verb, what it prints, and how it can fail.
+//!
+//! The daemon itself is behind `run`; nothing here serves anybody.
+
+mod help;
+mod transform;
+
+use crate::config::{self, Config};
+use crate::failure::{Exit, Failure};
+use crate::transform::{About, REGISTRY};
+use crate::{daemon, framing};
+use clap::builder::PossibleValuesParser;
+use clap::{Args, Parser, Subcommand};
+use serde::Serialize;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// What was asked for on the command line.
+#[derive(Debug, Parser)]
+#[command(name = "shoutd", version = help::VERSION.as_str(), about = help::ABOUT, long_about = help::LONG_ABOUT)]
+#[command(after_help = help::AFTER, after_long_help = help::AFTER_LONG, max_term_width = 100)]
+pub struct Cli {
+    /// The configuration file [default: /etc/shoutd/config.toml if it exists, else the built-in defaults]
+    #[arg(short, long, global = true, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Serve, until SIGTERM or SIGINT; this is what happens without a verb
+    #[command(after_help = help::RUN)]
+    Run,
+    /// Tell all mistakes of the configuration, and start nothing
+    #[command(after_help = help::CHECK)]
+    Check,
+    /// Print the values in effect, each with its origin, as a configuration file
+    #[command(after_help = help::CONFIG)]
+    Config {
+        /// Print JSON instead: an array of objects with key, value and origin
+        #[arg(long)]
+        json: bool,
+    },
+    /// Take standard input through the steps of a transform to standard output, without any network
+    #[command(after_help = help::TRANSFORM)]
+    Transform(Transform),
+    /// List all steps of which a transform can be made
+    #[command(after_help = help::TRANSFORMS)]
+    Transforms {
+        /// Print JSON instead: an array of objects
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+struct Transform {
+    /// Steps as they are written in the configuration: a name, or `{ name = … }`
+    steps: Vec<String>,
+    /// Take what is not given here from this listener of the configuration [default: its first]
+    #[arg(long, value_name = "NAME")]
+    listener: Option<String>,
+    /// How bytes become messages [default: stream, or as the configuration says]
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(framing::REGISTRY.iter().map(|f| f.name)))]
+    framing: Option<String>,
+    /// What is done with bytes that are not UTF-8 [default: pass, or as the configuration says]
+    #[arg(long, value_name = "WORD", value_parser = PossibleValuesParser::new(config::invalid_utf8().map(|p| p.0)))]
+    invalid_utf8: Option<String>,
+}
+
+impl Cli {
+    /// Does what was asked for.
+    ///
+    /// # Errors
+    ///
+    /// The [`Failure`] to print, with the exit code.
+    pub fn run(self) -> Result<(), Failure> {
+        let path = self.config.as_deref();
+        match self.verb.unwrap_or(Verb::Run) {
+            Verb::Run => daemon::run(config::load(path)?),
+            Verb::Check => check(path),
+            Verb::Config { json: false } => print(&config::to_toml(&read(path)?.effective)),
+            Verb::Config { json: true } => print_json(&read(path)?.effective),
+            Verb::Transform(asked) => transform::run(&asked, path),
+            Verb::Transforms { json: false } => print(&steps()),
+            Verb::Transforms { json: true } => print_json(&REGISTRY.iter().map(Row::from).collect::<Vec<_>>()),
+        }
+    }
+}
+
+/// The configuration, for those who would start nothing anyway.
+fn read(path: Option<&Path>) -> Result<Config, Failure> {
+    config::read(path).map_err(|mistakes| mistakes.failure(""))
+}
+
+fn check(path: Option<&Path>) -> Result<(), Failure> {
+    let config = read(path)?;
+    print(&format!("{}: good ({})\n", config.source, summary(&config)))
+}
+
+/// What a configuration comes to, in half a line.
+fn summary(config: &Config) -> String {
+    let all = &config.settings.listeners;
+    let steps: Vec<String> = all.iter().map(|l| l.service.pipeline.names().collect::<Vec<_>>().join(", ")).collect();
+    let number = if all.len() == 1 { "1 listener".to_owned() } else { format!("{} listeners", all.len()) };
+    match steps.split_first() {
+        Some((first, others)) if others.iter().all(|other| other == first) => {
+            format!("{number}, transform: {}", if first.is_empty() { "none" } else { first })
+        }
+        _ => {
+            let each: Vec<_> =
+                all.iter().zip(&steps).map(|(l, steps)| format!("{}: {steps}", l.service.name)).collect();
+            format!("{number}, transforms: {}", each.join("; "))
+        }
+    }
+}
+
+/// All steps, one in each line.
+fn steps() -> String {
+    let wide = |cell: fn(&About) -> &str| REGISTRY.iter().map(|about| cell(about).chars().count()).max().unwrap_or(0);
+    let (names, framings, whats) = (wide(|a| a.name), wide(|a| framing_of(a.streams)), wide(|a| a.summary));
+    let mut table = format!("{:names$}  {:framings$}  {:whats$}  EXAMPLE\n", "STEP", "FRAMING", "WHAT IT DOES");
+    for About { name, summary, example: (input, output), streams, .. } in REGISTRY {
+        let framing = framing_of(*streams);
+        let example = format!("{input} → {output}").replace('\r', "\\r").replace('\n', "\\n");
+        table.push_str(&format!("{name:names$}  {framing:framings$}  {summary:whats$}  {example}\n"));
+    }
+    table
+}
+
+/// A step as programs read it.
+#[derive(Serialize)]
+struct Row {
+    name: &'static str,
+    summary: &'static str,
+    input: &'static str,
+    output: &'static str,
+    framing: &'static str,
+    source: &'static str,
+}
+
+impl From<&About> for Row {
+    fn from(about: &About) -> Row {
+        let About { name, summary, example: (input, output), streams, source, .. } = *about;
+        Row { name, summary, input, output, framing: framing_of(streams), source }
+    }
+}
+
+fn framing_of(streams: bool) -> &'static str {
+    if streams { "any framing" } else { "messages only" }
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value)
+        .map_err(|error| Failure::new(Exit::OwnFault, format!("cannot write this as JSON: {error}")))?;
+    print(&(text + "\n"))
+}
+
+fn print(text: &str) -> Result<(), Failure> {
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()).or_else(unwritten)
+}
+
+/// Nobody reading any more is no failure; all else that stops a write is.
+fn unwritten(error: io::Error) -> Result<(), Failure> {
+    match error.kind() {
+        io::ErrorKind::BrokenPipe => Ok(()),
+        _ => Err(Failure::new(Exit::Failed, format!("cannot write the output: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_does_not_contradict_itself() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_configuration_is_summed_up_in_half_a_line() {
+        let sum = |text| summary(&config::parse("f", text).unwrap());
+        assert_eq!(sum(""), "1 listener, transform: uppercase");
+        assert_eq!(sum("transform = [\"lowercase\", \"echo\"]"), "1 listener, transform: lowercase, echo");
+        assert_eq!(sum("transform = []"), "1 listener, transform: none");
+        let two = "[[listener]]\nname = 'a'\nlisten = 'h:1'\n[[listener]]\nname = 'b'\nlisten = 'h:2'\n";
+        assert_eq!(sum(two), "2 listeners, transform: uppercase");
+        assert_eq!(sum(&format!("{two}transform = 'echo'")), "2 listeners, transforms: a: uppercase; b: echo");
+    }
+}

@@ -1,0 +1,77 @@
+//! What `--help` teaches, beside the one line that each verb and option has at its place.
+
+use std::sync::LazyLock;
+
+/// The version, and that of the character tables.
+pub(super) static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let (major, minor, update) = char::UNICODE_VERSION;
+    format!("{} (Unicode {major}.{minor}.{update})", env!("CARGO_PKG_VERSION"))
+});
+
+pub(super) const ABOUT: &str = "A TCP service that answers with your text, transformed";
+
+pub(super) const LONG_ABOUT: &str = "\
+A TCP service that answers with your text, transformed, and that you never have to restart.
+
+Without any configuration it listens on localhost:5000 and answers in upper case.";
+
+pub(super) const AFTER: &str =
+    "See `shoutd --help` for examples and exit codes, and `shoutd VERB --help` for one verb.";
+
+pub(super) const AFTER_LONG: &str = "\
+Examples:
+  shoutd                                         serve with the usual configuration
+  printf 'straße\\n' | nc -N localhost 5000       ask it, from another terminal: STRASSE
+  shoutd -c my.toml check                        tell all mistakes of a file, start nothing
+  shoutd config > my.toml                        begin a file with every key at its value
+  echo Grüße | shoutd transform uppercase        try a transform, without any network
+  shoutd transforms                              list all steps
+
+The configuration is the file named with -c; else /etc/shoutd/config.toml; and if there is
+none, these three lines:
+  listen = \"localhost:5000\"
+  buffer_size = 1024
+  transform = \"uppercase\"
+
+SIGTERM or SIGINT ends it when open connections have had their answers; a second one at once.
+
+Exit codes:
+   0  good
+   1  failed while running
+   2  the command line is wrong
+  70  a fault of shoutd's own
+  71  the operating system refused, as when an address is taken
+  77  no permission, as for ports below 1024
+  78  the configuration is wrong";
+
+pub(super) const RUN: &str = "\
+Example:
+  shoutd run -c config.toml
+  printf 'hello' | nc -N localhost 5000          answers HELLO";
+
+pub(super) const CHECK: &str = "\
+Exit code 0 if all is good, 78 if not; the mistakes stand on standard error.
+
+Example:
+  shoutd check -c config.toml";
+
+pub(super) const CONFIG: &str = "\
+What is printed is a configuration itself, and means the same.
+
+Examples:
+  shoutd config                                  all defaults, or what /etc/shoutd/config.toml makes of them
+  shoutd config -c config.toml | grep -v default
+  shoutd config --json";
+
+pub(super) const TRANSFORM: &str = "\
+Without STEPS, the configuration's are taken.
+
+Examples:
+  echo Grüße | shoutd transform uppercase
+  shoutd transform lowercase --framing line < names.txt
+  shoutd transform -c config.toml --listener feed";
+
+pub(super) const TRANSFORMS: &str = "\
+Examples:
+  shoutd transforms
+  shoutd transforms --json";

@@ -1,0 +1,264 @@
+//! Kinds of values: how each is read from TOML, refused with its cure, and written back.
+//!
+//! A kind knows no key. Sizes and durations are in `measures`.
+
+use super::report::Mistake;
+use crate::net::listener::Address;
+use crate::transform::{self, Choice, StepSeed};
+use serde::de::DeserializeSeed;
+use serde_json::{Value, json};
+use std::ops::RangeInclusive;
+use std::path::Path;
+use toml::Spanned;
+use toml::de::{DeValue, ValueDeserializer};
+
+/// A value of the file, with its place.
+pub(super) type Raw<'d> = Spanned<DeValue<'d>>;
+
+/// One kind of value.
+pub(super) trait Kind {
+    /// What a value of this kind is in the settings.
+    type Value;
+
+    /// The value that `raw` means, or all that is wrong with it.
+    fn read(&self, raw: &Raw<'_>) -> Result<Self::Value, Vec<Mistake>>;
+
+    /// A default as it would be written.
+    fn write(&self, value: &Self::Value) -> Value;
+
+    /// A value of a file as it is shown among the effective ones: as it is worded there.
+    fn wording(&self, worded: Value, _: &Self::Value) -> Value {
+        worded
+    }
+}
+
+pub(super) fn one(raw: &Raw<'_>, what: impl Into<String>, cure: impl Into<String>) -> Vec<Mistake> {
+    vec![Mistake::new(raw.span(), what, cure)]
+}
+
+/// The mistake of a value that is of another type altogether.
+pub(super) fn wrong_type(raw: &Raw<'_>, expected: &str, cure: &str) -> Vec<Mistake> {
+    let found = match raw.get_ref() {
+        DeValue::String(_) => "a string",
+        DeValue::Integer(_) => "a whole number",
+        DeValue::Float(_) => "a fraction",
+        DeValue::Boolean(_) => "a boolean",
+        DeValue::Datetime(_) => "a date or time",
+        DeValue::Array(_) => "a list",
+        DeValue::Table(_) => "a table",
+    };
+    one(raw, format!("expected {expected}, found {found}"), cure)
+}
+
+pub(super) fn within<T: PartialOrd>(
+    raw: &Raw<'_>,
+    value: T,
+    range: &RangeInclusive<T>,
+    show: fn(&T) -> String,
+) -> Result<T, Vec<Mistake>> {
+    if range.contains(&value) {
+        return Ok(value);
+    }
+    let (least, most) = (show(range.start()), show(range.end()));
+    Err(one(raw, format!("{} is out of range", show(&value)), format!("from {least} to {most}")))
+}
+
+pub(super) fn integer(raw: &Raw<'_>) -> Option<i128> {
+    let number = raw.get_ref().as_integer()?;
+    // what does not fit is out of any range of ours
+    Some(i128::from_str_radix(number.as_str(), number.radix()).unwrap_or(i128::MAX))
+}
+
+/// `true` or `false`.
+pub(super) struct Flag;
+
+impl Kind for Flag {
+    type Value = bool;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<bool, Vec<Mistake>> {
+        raw.get_ref().as_bool().ok_or_else(|| wrong_type(raw, "true or false", "without quotes"))
+    }
+
+    fn write(&self, value: &bool) -> Value {
+        json!(value)
+    }
+}
+
+/// A whole number in a range.
+pub(super) struct Count(pub(super) RangeInclusive<u32>);
+
+impl Kind for Count {
+    type Value = u32;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<u32, Vec<Mistake>> {
+        let (least, most) = (*self.0.start(), *self.0.end());
+        let number = integer(raw)
+            .ok_or_else(|| wrong_type(raw, "a whole number", &format!("from {least} to {most}, without quotes")))?;
+        let number = within(raw, number, &(least.into()..=most.into()), i128::to_string)?;
+        Ok(u32::try_from(number).unwrap_or(most))
+    }
+
+    fn write(&self, value: &u32) -> Value {
+        json!(value)
+    }
+}
+
+/// A value of another kind, or a word that stands for none.
+pub(super) struct Or<K>(pub(super) &'static str, pub(super) K);
+
+impl<K: Kind> Kind for Or<K> {
+    type Value = Option<K::Value>;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<Self::Value, Vec<Mistake>> {
+        if raw.get_ref().as_str() == Some(self.0) {
+            return Ok(None);
+        }
+        self.1.read(raw).map(Some).map_err(|mut mistakes| {
+            for mistake in &mut mistakes {
+                let or = if mistake.cure.is_empty() { "" } else { ", or " };
+                mistake.cure = format!("{}{or}\"{}\"", mistake.cure, self.0);
+            }
+            mistakes
+        })
+    }
+
+    fn write(&self, value: &Self::Value) -> Value {
+        value.as_ref().map_or_else(|| json!(self.0), |value| self.1.write(value))
+    }
+
+    fn wording(&self, worded: Value, value: &Self::Value) -> Value {
+        match value {
+            Some(value) => self.1.wording(worded, value),
+            None => worded,
+        }
+    }
+}
+
+/// One of a few things that have a name.
+pub(super) struct Word<T: 'static> {
+    /// All of them.
+    pub(super) all: &'static [T],
+    /// The name of one.
+    pub(super) name: fn(&T) -> &'static str,
+}
+
+impl<T> Kind for Word<T> {
+    type Value = &'static T;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<&'static T, Vec<Mistake>> {
+        let list = || self.all.iter().map(|one| format!("\"{}\"", (self.name)(one))).collect::<Vec<_>>().join(", ");
+        let text = raw.get_ref().as_str().ok_or_else(|| wrong_type(raw, "a word", &format!("one of {}", list())))?;
+        self.all.iter().find(|one| (self.name)(one) == text).ok_or_else(|| {
+            let cure = match nearest(text, self.all.iter().map(self.name)) {
+                Some((_, near)) => format!("did you mean \"{near}\"?"),
+                None => format!("one of {}", list()),
+            };
+            one(raw, format!("unknown value \"{text}\""), cure)
+        })
+    }
+
+    fn write(&self, value: &&'static T) -> Value {
+        json!((self.name)(value))
+    }
+}
+
+/// The most similar of `words`, with its likeness from 0 to 1, if one is similar at all.
+pub(super) fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<(f64, &'w str)> {
+    let word = word.to_lowercase();
+    words
+        .map(|other| (strsim::jaro_winkler(other, &word), other))
+        .max_by(|a, b| a.0.total_cmp(&b.0))
+        .filter(|(likeness, _)| word.len() <= 64 && *likeness > 0.8)
+}
+
+/// The name of a listener: safe in a path, a log and systemd's `FileDescriptorName=`.
+pub(super) struct Name;
+
+impl Kind for Name {
+    type Value = String;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<String, Vec<Mistake>> {
+        let name = raw.get_ref().as_str().ok_or_else(|| wrong_type(raw, "a name", "in quotes"))?;
+        let fits =
+            (1..=64).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_".contains(&b));
+        if fits {
+            Ok(name.to_owned())
+        } else {
+            Err(one(raw, "not a name", "1 to 64 of the characters a-z A-Z 0-9 - _"))
+        }
+    }
+
+    fn write(&self, value: &String) -> Value {
+        json!(value)
+    }
+}
+
+/// One value, or a list of them; each mistake in the list is told.
+fn each<'r, 'd, T>(
+    raw: &'r Raw<'d>,
+    read: impl Fn(&'r Raw<'d>) -> Result<T, Mistake>,
+) -> Result<Vec<Spanned<T>>, Vec<Mistake>> {
+    let items = raw.get_ref().as_array().map_or(std::slice::from_ref(raw), AsRef::as_ref);
+    let (mut values, mut mistakes) = (Vec::new(), Vec::new());
+    for item in items {
+        match read(item) {
+            Ok(value) => values.push(Spanned::new(item.span(), value)),
+            Err(mistake) => mistakes.push(mistake),
+        }
+    }
+    if mistakes.is_empty() { Ok(values) } else { Err(mistakes) }
+}
+
+/// One string if there is one, otherwise a list.
+fn list(mut texts: Vec<String>) -> Value {
+    if texts.len() == 1 { json!(texts.pop()) } else { json!(texts) }
+}
+
+/// Addresses to listen on; relative paths start in this folder.
+pub(super) struct Addresses<'p>(pub(super) &'p Path);
+
+impl Kind for Addresses<'_> {
+    type Value = Vec<Spanned<Address>>;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<Self::Value, Vec<Mistake>> {
+        let addresses = each(raw, |item| {
+            let text = item.get_ref().as_str();
+            let address = text.ok_or_else(|| "expected an address; such as \"localhost:5000\"".to_owned());
+            match address.and_then(str::parse) {
+                Ok(Address::Unix(path)) => Ok(Address::Unix(self.0.join(path))),
+                Ok(address) => Ok(address),
+                Err(text) => Err(Mistake::told(item.span(), &text)),
+            }
+        })?;
+        if addresses.is_empty() {
+            return Err(one(raw, "no address to listen on", "such as \"localhost:5000\""));
+        }
+        Ok(addresses)
+    }
+
+    fn write(&self, value: &Self::Value) -> Value {
+        list(value.iter().map(|address| address.get_ref().to_string()).collect())
+    }
+
+    fn wording(&self, _: Value, value: &Self::Value) -> Value {
+        self.write(value) // so that relative paths mean the same wherever they are read
+    }
+}
+
+/// The steps of a transform.
+pub(super) struct Steps(pub(super) transform::Options);
+
+impl Kind for Steps {
+    type Value = Vec<Spanned<Choice>>;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<Self::Value, Vec<Mistake>> {
+        each(raw, |item| {
+            let read = StepSeed(self.0).deserialize(ValueDeserializer::from(item.clone()));
+            read.map_err(|error| Mistake::told(error.span().unwrap_or(item.span()), error.message()))
+        })
+    }
+
+    fn write(&self, value: &Self::Value) -> Value {
+        list(value.iter().map(|step| step.get_ref().written().to_owned()).collect())
+    }
+}

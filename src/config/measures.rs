@@ -1,0 +1,171 @@
+//! Sizes and durations: numbers that need a unit, and the units that some read otherwise.
+//!
+//! Which key has which bounds is not known here.
+
+use super::kinds::{Kind, Raw, integer, one, within, wrong_type};
+use super::report::Mistake;
+use serde_json::{Value, json};
+use std::ops::RangeInclusive;
+use std::time::Duration;
+
+/// A number of bytes in a range.
+pub(super) struct Bytes(pub(super) RangeInclusive<usize>);
+
+impl Kind for Bytes {
+    type Value = usize;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<usize, Vec<Mistake>> {
+        let bytes = match (raw.get_ref().as_str(), integer(raw)) {
+            (Some(text), _) => size(text).map_err(|text| vec![Mistake::told(raw.span(), &text)])?,
+            (None, Some(bytes)) => bytes,
+            (None, None) => return Err(wrong_type(raw, "a size", "a number of bytes, or a string such as \"64KiB\"")),
+        };
+        let (least, most) = (*self.0.start(), *self.0.end());
+        let range = i128::try_from(least).unwrap_or(i128::MAX)..=i128::try_from(most).unwrap_or(i128::MAX);
+        let bytes = within(raw, bytes, &range, |bytes| show_size(*bytes))?;
+        Ok(usize::try_from(bytes).unwrap_or(most))
+    }
+
+    fn write(&self, value: &usize) -> Value {
+        if *value < 64 * 1024 { json!(value) } else { json!(show_size(i128::try_from(*value).unwrap_or(i128::MAX))) }
+    }
+}
+
+/// Reads `64KiB` as 65536; a unit that some take for 1000 and others for 1024 is refused.
+pub(super) fn size(text: &str) -> Result<i128, String> {
+    let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+    let (number, unit) = text.split_at_checked(digits).unwrap_or((text, ""));
+    let fitting = || "expected a size; a number of bytes, or a string such as \"64KiB\"".to_owned();
+    if number.is_empty() {
+        return Err(fitting());
+    }
+    let number: i128 = number.parse().unwrap_or(i128::MAX);
+    let factor = match unit.trim_start() {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        "" => return Err(format!("\"{text}\" has no unit; write \"{text}B\", or the number without quotes")),
+        other => {
+            let letter = other.trim_end_matches(['b', 'B', 'i', 'I']).to_ascii_uppercase();
+            return Err(match letter.as_str() {
+                "K" | "M" | "G" => {
+                    let number = text.get(..digits).unwrap_or_default();
+                    format!("`{other}` is not a unit here, as it may mean 1000 or 1024; write \"{number}{letter}iB\"")
+                }
+                _ => fitting(),
+            });
+        }
+    };
+    Ok(number.saturating_mul(factor))
+}
+
+fn show_size(bytes: i128) -> String {
+    match [(30, "GiB"), (20, "MiB"), (10, "KiB")].iter().find(|(bits, _)| bytes > 0 && bytes % (1 << bits) == 0) {
+        Some((bits, unit)) => format!("{}{unit}", bytes >> bits),
+        None => bytes.to_string(),
+    }
+}
+
+/// A duration in a range.
+pub(super) struct Span(pub(super) RangeInclusive<Duration>);
+
+impl Kind for Span {
+    type Value = Duration;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<Duration, Vec<Mistake>> {
+        if let Some(number) = integer(raw) {
+            return Err(one(raw, "a duration needs a unit", format!("write \"{number}s\"")));
+        }
+        let text = raw
+            .get_ref()
+            .as_str()
+            .ok_or_else(|| wrong_type(raw, "a duration", "a string such as \"30s\", \"10min\""))?;
+        let value = duration(text).map_err(|text| vec![Mistake::told(raw.span(), &text)])?;
+        within(raw, value, &self.0, show_duration)
+    }
+
+    fn write(&self, value: &Duration) -> Value {
+        json!(show_duration(value))
+    }
+}
+
+/// A duration that the system counts in whole seconds.
+pub(super) struct Seconds(pub(super) RangeInclusive<Duration>);
+
+impl Kind for Seconds {
+    type Value = Duration;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<Duration, Vec<Mistake>> {
+        let value = Span(self.0.clone()).read(raw)?;
+        if value.subsec_nanos() == 0 { Ok(value) } else { Err(one(raw, "not whole seconds", "such as \"2s\"")) }
+    }
+
+    fn write(&self, value: &Duration) -> Value {
+        json!(show_duration(value))
+    }
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    // humantime overflows, and panics, on what takes more digits than this
+    if text.len() > 20 {
+        return Err("this is no duration; write a short one such as \"1h 30min\"".to_owned());
+    }
+    let number = text.trim();
+    if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(format!("a duration needs a unit; write \"{number}s\""));
+    }
+    if let Some(number) = number.strip_suffix('M') {
+        return Err(format!("`M` would be months; write \"{number}min\"")); // humantime's own reading
+    }
+    humantime::parse_duration(text).map_err(|error| match error {
+        humantime::DurationError::UnknownUnit { unit, .. } if !unit.is_empty() => {
+            format!("unknown time unit `{unit}`; the units are ms, s, min, h and days")
+        }
+        _ => format!("\"{text}\" is not a duration; write a number and a unit, as in \"30s\" or \"10min\""),
+    })
+}
+
+/// The largest unit that leaves no rest, so that no duration needs two.
+fn show_duration(value: &Duration) -> String {
+    let millis = value.as_millis();
+    match [(86_400_000, "days"), (3_600_000, "h"), (60_000, "min"), (1000, "s")]
+        .iter()
+        .find(|(unit, _)| millis > 0 && millis.is_multiple_of(*unit))
+    {
+        Some((60_000, _)) if millis == 60_000 => "60s".to_owned(),
+        Some((unit, name)) => format!("{}{name}", millis / unit),
+        None if millis == 0 && !value.is_zero() => humantime::format_duration(*value).to_string(),
+        None if millis == 0 => "0s".to_owned(),
+        None => format!("{millis}ms"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_size_is_read_and_written_in_units_of_1024() {
+        for (text, bytes) in [("0B", 0), ("7 B", 7), ("1KiB", 1024), ("3MiB", 3 << 20), ("2GiB", 2 << 30)] {
+            assert_eq!(size(text), Ok(bytes), "{text}");
+        }
+        for (bytes, text) in [(0, "0"), (1000, "1000"), (1024, "1KiB"), (3 << 20, "3MiB"), (1 << 31, "2GiB")] {
+            assert_eq!(show_size(bytes), text);
+        }
+        for text in ["", "B", "KiB", "1.5MiB", "64k", "64 kib", "1TiB", "-1B", "0x10B", "é", "1é"] {
+            assert!(size(text).is_err(), "{text}");
+        }
+        assert_eq!(size(&format!("{}GiB", "9".repeat(99))), Ok(i128::MAX));
+    }
+
+    #[test]
+    fn a_duration_is_written_so_that_it_reads_the_same() {
+        for millis in [0, 1, 999, 1000, 1500, 60_000, 61_000, 600_000, 3_600_000, 86_400_000, 90_000_000] {
+            let value = Duration::from_millis(millis);
+            assert_eq!(duration(&show_duration(&value)), Ok(value), "{millis}");
+        }
+        assert_eq!(show_duration(&Duration::from_micros(500)), "500us");
+        assert_eq!(duration("1h 30min"), Ok(Duration::from_secs(5400)));
+    }
+}

@@ -1,0 +1,221 @@
+//! The configuration: a TOML file becomes `Settings`, or all of its mistakes with their places.
+//!
+//! Each key is named once, in `keys`; `table` reads, judges and records it. What the settings do
+//! is the business of the floors below, where the defaults lie too.
+
+mod effective;
+mod keys;
+mod kinds;
+mod measures;
+mod report;
+mod table;
+
+pub use effective::{Entry, Origin, to_toml};
+pub use report::Mistakes;
+
+use crate::failure::Failure;
+use crate::server::{Listener, Settings};
+use crate::transform::InvalidUtf8;
+pub(crate) use report::plain;
+use report::{Mistake, Text};
+use std::fmt;
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
+use table::Notes;
+use toml::de::DeTable;
+
+/// Where the configuration is looked for when none is named.
+pub const PLACE: &str = "/etc/shoutd/config.toml";
+
+/// The largest file that is read, in bytes: one that is larger is something else.
+const LARGEST: usize = 1 << 20;
+
+/// All that a configuration says.
+#[derive(Debug)]
+pub struct Config {
+    /// What the server needs.
+    pub settings: Settings,
+    /// What is logged.
+    pub log: LogSettings,
+    /// Where it comes from.
+    pub source: Source,
+    /// Each key with its value in effect.
+    pub effective: Vec<Entry>,
+}
+
+/// What is logged.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogSettings {
+    /// The least important messages that are still logged.
+    pub level: log::LevelFilter,
+}
+
+/// Where a configuration comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// No file was named, and there is none in the [usual place](PLACE).
+    BuiltIn,
+    /// A file.
+    File(PathBuf),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::BuiltIn => f.write_str("the built-in defaults"),
+            Source::File(path) => f.write_str(&plain(&path.to_string_lossy())),
+        }
+    }
+}
+
+impl Config {
+    /// The listener called `name`, or the first.
+    #[must_use]
+    pub fn listener(&self, name: Option<&str>) -> Option<&Listener> {
+        self.settings.listeners.iter().find(|listener| name.is_none_or(|name| listener.service.name == name))
+    }
+
+    /// The value in effect of `listener`'s key `key`.
+    #[must_use]
+    pub fn value(&self, listener: &str, key: &str) -> Option<&serde_json::Value> {
+        let own = format!("listener.{listener}.{key}");
+        let entry = self.effective.iter().find(|entry| entry.path == own);
+        entry.or_else(|| self.effective.iter().find(|entry| entry.path == key)).map(|entry| &entry.value)
+    }
+}
+
+/// The number of bytes that a size in effect means.
+#[must_use]
+pub fn bytes(size: &serde_json::Value) -> Option<usize> {
+    match size.as_str() {
+        Some(text) => usize::try_from(measures::size(text).ok()?).ok(),
+        None => usize::try_from(size.as_u64()?).ok(),
+    }
+}
+
+/// The names of the policies for bytes that are not UTF-8.
+pub fn invalid_utf8() -> impl Iterator<Item = (&'static str, InvalidUtf8)> {
+    keys::INVALID_UTF8.iter().copied()
+}
+
+/// Reads the configuration at `path`; without one, that in the [usual place](PLACE), and if there
+/// is none either, the built-in defaults.
+///
+/// # Errors
+///
+/// A [`Failure`] that shows all mistakes and says that nothing was started.
+pub fn load(path: Option<&Path>) -> Result<Config, Failure> {
+    read(path).map_err(|mistakes| mistakes.failure("nothing was started"))
+}
+
+/// As [`load`], for a caller who has another word about what follows from mistakes.
+///
+/// # Errors
+///
+/// All [`Mistakes`] of the file, or why it could not be read.
+pub fn read(path: Option<&Path>) -> Result<Config, Mistakes> {
+    let named = path.unwrap_or(Path::new(PLACE));
+    match contents(named) {
+        Ok(bytes) => parse(named, &text(named, bytes)?),
+        Err(error) if path.is_none() && error.kind() == io::ErrorKind::NotFound => built_in(),
+        Err(error) => Err(Mistakes::unreadable(unreadable(named, &error))),
+    }
+}
+
+/// The configuration that an empty file makes.
+///
+/// # Errors
+///
+/// None, unless the defaults themselves are wrong.
+pub fn built_in() -> Result<Config, Mistakes> {
+    parse_from(Source::BuiltIn, "")
+}
+
+/// Reads `text` as the contents of the file `name`, whose folder is where relative paths start.
+///
+/// # Errors
+///
+/// All [`Mistakes`] of the text.
+pub fn parse(name: impl Into<PathBuf>, text: &str) -> Result<Config, Mistakes> {
+    parse_from(Source::File(name.into()), text)
+}
+
+fn parse_from(source: Source, text: &str) -> Result<Config, Mistakes> {
+    let text = &Text::new(&source.to_string(), text);
+    let (file, errors) = DeTable::parse_recoverable(text.contents());
+    if !errors.is_empty() {
+        // what was understood of such a file would only give false mistakes
+        return Err(Mistakes::of(text, errors.iter().map(|error| syntax(error, text.contents())).collect()));
+    }
+    let folder = match &source {
+        Source::BuiltIn => PathBuf::new(),
+        Source::File(path) => Path::new(".").join(path.parent().unwrap_or(path)),
+    };
+    let notes = Notes::new(text);
+    let (settings, log) = keys::read(&notes, file.get_ref(), &std::path::absolute(&folder).unwrap_or(folder));
+    let mistakes = notes.mistakes.take();
+    if mistakes.is_empty() {
+        let effective = notes.entries.take();
+        Ok(Config { settings, log, source, effective })
+    } else {
+        Err(Mistakes::of(text, mistakes))
+    }
+}
+
+/// A mistake of TOML itself, told with what was expected at its place.
+fn syntax(error: &toml::de::Error, text: &str) -> Mistake {
+    let span = error.span().unwrap_or(0..0);
+    match error.message().split_once(", expected ") {
+        // the parser takes what follows a `=` for a string without quotes, even if nothing does
+        Some(("string values must be quoted", _)) if text.get(span.clone()).is_none_or(str::is_empty) => {
+            Mistake::new(span, "there is no value", "expected one after the `=`")
+        }
+        Some((what, expected)) => Mistake::new(span, what, format!("expected {expected}")),
+        None => Mistake::new(span, error.message(), ""),
+    }
+}
+
+fn contents(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    let limit = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_add(1);
+    File::open(path)?.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+fn text(path: &Path, bytes: Vec<u8>) -> Result<String, Mistakes> {
+    let name = plain(&path.to_string_lossy());
+    if bytes.len() > LARGEST {
+        let line =
+            format!("{name} is larger than 1 MiB, so it is no configuration of shoutd; name the right file with -c");
+        return Err(Mistakes::unreadable(line));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let good = error.utf8_error().valid_up_to();
+        let line = 1 + memchr::memchr_iter(b'\n', error.as_bytes().get(..good).unwrap_or_default()).count();
+        Mistakes::unreadable(format!("{name}:{line}: this is not UTF-8 text; save the file as UTF-8"))
+    })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> String {
+    let name = plain(&path.to_string_lossy());
+    match error.kind() {
+        io::ErrorKind::NotFound => {
+            format!(
+                "there is no configuration {name}; name another with -c FILE (`shoutd config` prints one to begin with)"
+            )
+        }
+        io::ErrorKind::IsADirectory => {
+            format!("{name} is a folder; name the file in it, such as -c {name}/config.toml")
+        }
+        io::ErrorKind::PermissionDenied => {
+            format!(
+                "no permission to read {name}; make it readable for the user shoutd runs as, or name another with -c FILE"
+            )
+        }
+        _ => format!("cannot read {name}: {error}; name another file with -c FILE"),
+    }
+}
+
+#[cfg(test)]
+mod tests;

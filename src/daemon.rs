@@ -1,0 +1,188 @@
+//! The main thread: starts the server, then turns signals, events and time into calls of it.
+//!
+//! Sockets and sessions are not known here. The main thread only ever waits for its channels, so
+//! a signal is answered at once whatever the other threads do.
+
+use crate::config::Config;
+use crate::failure::{Exit, Failure};
+use crate::logging;
+use crate::net::plain;
+use crate::server::{Event, Listener, Server, StartError};
+use crate::session::EndReason;
+use crate::signals::{self, Signal};
+use crate::systemd::{self, Passed};
+use crossbeam_channel::{Receiver, after, never, select, tick};
+use std::fmt::Write;
+use std::time::{Duration, Instant};
+
+/// How long a stop at once may take; what has not ended by then ends with the process.
+const STOP_WAIT: Duration = Duration::from_secs(1);
+/// How often a stop tells systemd how far it is.
+const STATUS_EVERY: Duration = Duration::from_secs(1);
+/// How many signs of life are asked for in the time that systemd waits for one, so that one
+/// that comes late is not the end.
+const BEATS: u32 = 4;
+
+/// Serves as `config` says until a signal stops it.
+///
+/// # Errors
+///
+/// A [`Failure`] when it cannot start, or ends by a fault of its own.
+pub fn run(config: Config) -> Result<(), Failure> {
+    let system = |what: &str, error: &dyn std::fmt::Display| {
+        Failure::new(Exit::System, format!("cannot {what}: {}", plain(error)))
+    };
+    let _log = logging::start(config.log.level).map_err(|error| system("start the log", &error))?;
+    log::info!("configuration: {}; another is named with -c, as in: shoutd -c config/config.toml", config.source);
+    // before anything listens, so that no signal finds the process without a handler
+    let signals = signals::listen().map_err(|error| system("take signals", &error))?;
+
+    let mut settings = config.settings;
+    hand_out(systemd::passed_sockets()?, &mut settings.listeners)?;
+    let services: Vec<String> = settings.listeners.iter().map(describe).collect();
+    let drain_timeout = settings.drain.timeout;
+    let server = Server::start(settings).map_err(refused)?;
+    for service in services {
+        log::info!("serving {service}");
+    }
+    let mut addresses: Vec<String> = server.addresses().iter().map(ToString::to_string).collect();
+    addresses.dedup();
+    let addresses = addresses.join(", ");
+    log::info!(
+        "listening on {addresses}: {} worker{}, at most {} connections",
+        server.workers(),
+        if server.workers() == 1 { "" } else { "s" },
+        server.max_connections()
+    );
+    systemd::ready(&format!("listening on {addresses}"));
+
+    let mut daemon = Daemon { server, signals, running: 0, stopping: None, silent: Vec::new() };
+    daemon.running = daemon.server.running();
+    let result = daemon.attend(drain_timeout);
+    daemon.say_goodbye();
+    result
+}
+
+/// The main thread's state.
+struct Daemon {
+    server: Server,
+    signals: Receiver<Signal>,
+    /// Threads that have not said that they ended.
+    running: usize,
+    /// Since when it has been stopping.
+    stopping: Option<Instant>,
+    /// The threads that owe a sign of life.
+    silent: Vec<String>,
+}
+
+impl Daemon {
+    /// Waits for signals, events and time until all threads have ended.
+    fn attend(&mut self, drain_timeout: Duration) -> Result<(), Failure> {
+        let events = self.server.events().clone();
+        let beat = systemd::watchdog().map_or_else(never, |period| tick(period / BEATS));
+        let mut progress = never();
+        let mut deadline = never();
+        while self.running > 0 {
+            select! {
+                recv(self.signals) -> signal => match signal {
+                    Ok(Signal::Hangup) => log::warn!("SIGHUP: reload is not there yet; restart to use a changed configuration"),
+                    Ok(signal) if self.stopping.is_none() => {
+                        self.begin_stop(signal);
+                        progress = tick(STATUS_EVERY);
+                        deadline = after(drain_timeout + STOP_WAIT);
+                    }
+                    _ => {
+                        log::info!("stopping at once");
+                        self.server.stop();
+                        deadline = after(STOP_WAIT);
+                    }
+                },
+                recv(events) -> event => self.thread_ended(event.ok())?,
+                recv(beat) -> _ => self.check_pulses(),
+                recv(progress) -> _ => systemd::status(&format!("stopping: {} connections are open", self.server.open())),
+                recv(deadline) -> _ => {
+                    log::warn!("{} threads did not end in time", self.running);
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn begin_stop(&mut self, signal: Signal) {
+        let name = if signal == Signal::Interrupt { "SIGINT" } else { "SIGTERM" };
+        let open = self.server.open();
+        log::info!("{name}: stopping; {open} connections are open; once more stops at once");
+        systemd::stopping(&format!("stopping: {open} connections are open"));
+        self.stopping = Some(Instant::now());
+        self.server.drain();
+    }
+
+    fn thread_ended(&mut self, event: Option<Event>) -> Result<(), Failure> {
+        let Some(Event::ThreadEnded { name, fault }) = event else { return Ok(()) };
+        self.running = self.running.saturating_sub(1);
+        let fault = fault.or_else(|| self.stopping.is_none().then(|| "nobody told it to".to_owned()));
+        match fault {
+            Some(fault) => Err(Failure::new(Exit::OwnFault, format!("the thread {name} ended: {fault}"))),
+            None => Ok(()),
+        }
+    }
+
+    /// Gives systemd a sign of life if every thread has given one since the last time.
+    fn check_pulses(&mut self) {
+        let silent: Vec<String> = self.server.silent_threads().into_iter().map(str::to_owned).collect();
+        if silent.is_empty() {
+            systemd::alive();
+        }
+        for name in silent.iter().filter(|name| !self.silent.contains(name)) {
+            log::warn!("the thread {name} does not answer; the watchdog is not fed until it does");
+        }
+        self.silent = silent;
+    }
+
+    fn say_goodbye(&self) {
+        let totals = self.server.totals();
+        let mut line = format!("stopped: {} connections served", totals.accepted);
+        for reason in EndReason::ALL {
+            let count = totals.closed.get(reason as usize).copied().unwrap_or_default();
+            if count > 0 {
+                // writing to a String does not fail
+                let _ = write!(line, ", {count} {}", reason.word());
+            }
+        }
+        log::info!("{line}; {} bytes in, {} out", totals.bytes_in, totals.bytes_out);
+    }
+}
+
+/// Gives each listener the sockets that were passed under its name.
+fn hand_out(passed: Vec<Passed>, listeners: &mut [Listener]) -> Result<(), Failure> {
+    let known = listeners.iter().map(|listener| listener.service.name.as_str()).collect::<Vec<_>>().join(", ");
+    for Passed { name, socket } in passed {
+        let Some(listener) = listeners.iter_mut().find(|listener| listener.service.name == name) else {
+            return Err(Failure::new(
+                Exit::Config,
+                format!(
+                    "systemd passed a socket named `{name}`, and no listener has that name; \
+                     say FileDescriptorName= in the .socket unit (listeners: {known})"
+                ),
+            ));
+        };
+        listener.passed.push(socket);
+    }
+    Ok(())
+}
+
+fn describe(listener: &Listener) -> String {
+    let service = &listener.service;
+    let steps: Vec<&str> = service.pipeline.names().collect();
+    format!("{}: {} > {}", service.name, service.framing.name(), steps.join(" > "))
+}
+
+fn refused(error: StartError) -> Failure {
+    let exit = match &error {
+        StartError::Bind(error) if error.permission => Exit::Permission,
+        StartError::Bind(_) | StartError::System(_) => Exit::System,
+        StartError::TooManyConnections { .. } => Exit::Config,
+    };
+    Failure::new(exit, error.to_string())
+}

@@ -1,0 +1,11 @@
+//! The real program in a process of its own: signals, exit codes, the log, the system's limits.
+//!
+//! What needs more than Rust is ignored, with its need as the reason; CI installs it and runs all.
+
+mod harness;
+
+mod clients; // netcat, socat, the blog's own client
+mod overload;
+mod service; // what systemd sees: the notify socket, the watchdog, passed sockets
+mod signals; // INT, TERM, HUP
+mod start; // what is said at the start, and when it fails // too many clients, too few descriptors, a log that nobody reads

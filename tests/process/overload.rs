@@ -1,0 +1,126 @@
+use crate::harness::{Process, SOMEWHERE, ask, connect, eventually};
+use rustix::process::{Resource, Rlimit, prlimit};
+use shoutd::net::descriptors;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+#[test]
+fn ten_thousand_silent_clients_and_one_worker_still_answer_at_once() {
+    let process = Process::start(&format!("{SOMEWHERE}workers = 1\n"));
+    // a host that allows fewer files gets fewer clients
+    let allowed = usize::try_from(descriptors::raise_limit().unwrap()).unwrap_or(usize::MAX);
+    let silent: Vec<TcpStream> =
+        (0..allowed.saturating_sub(200).min(10_000)).map(|_| connect(process.address())).collect();
+    let begun = Instant::now();
+    for _ in 0..100 {
+        assert_eq!(ask(process.address(), "hello"), "HELLO");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(5), "100 answers took {:?}", begun.elapsed());
+    drop(silent);
+    process.end();
+}
+
+/// f01: out of descriptors a naive server spins, fills its log, and never comes back.
+#[test]
+fn out_of_descriptors_clients_wait_and_the_log_stays_short() {
+    let process = Process::start(&format!("{SOMEWHERE}workers = 1\n"));
+    let mut early = connect(process.address());
+    assert_eq!(ask(process.address(), "hello"), "HELLO");
+    let before =
+        prlimit(Some(process.pid()), Resource::Nofile, Rlimit { current: Some(20), maximum: Some(4096) }).unwrap();
+    let mut crowd: Vec<TcpStream> = (0..100).map(|_| connect(process.address())).collect();
+    process.await_line("accepting paused: too many open files");
+    early.write_all(b"still here").unwrap();
+    let mut answer = [0; 10];
+    early.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"STILL HERE", "those who are in are served");
+    let busy = cpu_ticks(&process);
+    let watched = Instant::now();
+    eventually("a second has passed", || watched.elapsed() > Duration::from_secs(1));
+    assert!(cpu_ticks(&process) - busy <= 5, "it waits; it does not spin");
+
+    prlimit(Some(process.pid()), Resource::Nofile, Rlimit { current: Some(4096), maximum: Some(4096) }).unwrap();
+    for client in &mut crowd {
+        client.write_all(b"hello").unwrap();
+        let mut answer = [0; 5];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HELLO", "those who waited are served");
+    }
+    process.await_line("accepting again after");
+    assert!(process.said().len() <= 8, "{:?}", process.said());
+    assert!(before.maximum.is_none_or(|maximum| maximum > 20));
+    drop((crowd, early));
+    process.end();
+}
+
+/// What the process has used of the processors, in hundredths of a second.
+fn cpu_ticks(process: &Process) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{}/stat", process.child.id())).unwrap();
+    let (_, fields) = stat.rsplit_once(") ").unwrap();
+    let field = |n: usize| fields.split(' ').nth(n).unwrap().parse::<u64>().unwrap();
+    field(11) + field(12)
+}
+
+/// f53: with a blocking logger, a full pipe on stderr stops every worker.
+#[test]
+fn a_log_that_nobody_reads_stalls_nobody() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("shoutd.sock");
+    std::fs::write(folder.path().join("config.toml"), "listen = \"unix:shoutd.sock\"\n").unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_shoutd"))
+        .arg("-c")
+        .arg(folder.path().join("config.toml"))
+        .env("SHOUTD_LOG", "debug")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    eventually("it listens", || std::os::unix::net::UnixStream::connect(&path).is_ok());
+    // each leaves a line in the log; these are more than the pipe and the queue hold together
+    for _ in 0..12_000 {
+        let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
+        client.write_all(b"hello").unwrap();
+        let mut answer = [0; 5];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HELLO");
+    }
+    // now it is read: what was dropped is counted, and the program ends
+    rustix::process::kill_process(rustix::process::Pid::from_child(&child), rustix::process::Signal::TERM).unwrap();
+    let log = std::io::read_to_string(child.stderr.take().unwrap()).unwrap();
+    assert!(child.wait().unwrap().success());
+    assert!(log.contains("lines of this log were dropped"), "{} bytes of log", log.len());
+}
+
+#[test]
+#[ignore = "needs strace, and the right to trace"]
+fn failures_of_accept_that_are_the_clients_do_not_stop_accepting() {
+    for errno in [
+        "ECONNABORTED",
+        "EPROTO",
+        "EPERM",
+        "ENETDOWN",
+        "EHOSTUNREACH",
+        "EINTR",
+        "ENOBUFS",
+        "ENOMEM",
+        "EMFILE",
+        "ENFILE",
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("config.toml");
+        std::fs::write(&file, SOMEWHERE).unwrap();
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=accept4", "-e"]);
+        strace.arg(format!("inject=accept4:error={errno}:when=1..5"));
+        let mut process = Process::run(folder, strace.arg(env!("CARGO_BIN_EXE_shoutd")).arg("-c").arg(file));
+        assert_eq!(ask(process.address(), "hello"), "HELLO", "{errno}");
+        // strace ends with the program that it traces, and as it did
+        let traced = std::fs::read_to_string(format!("/proc/{0}/task/{0}/children", process.child.id())).unwrap();
+        let traced = rustix::process::Pid::from_raw(traced.trim().parse().unwrap()).unwrap();
+        rustix::process::kill_process(traced, rustix::process::Signal::TERM).unwrap();
+        assert_eq!(process.wait().code(), Some(0), "{errno}");
+        let lines = process.said();
+        assert!(lines.iter().all(|line| !line.contains("ERROR")), "{errno}: {lines:?}");
+    }
+}

@@ -1,0 +1,68 @@
+use crate::harness::{Process, SOMEWHERE, ask, connect};
+use rustix::process::Signal;
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+#[test]
+fn ctrl_c_with_one_silent_client_ends_in_about_a_second() {
+    for signal in [Signal::INT, Signal::TERM] {
+        let mut process = Process::start(SOMEWHERE);
+        let mut silent = connect(process.address());
+        ask(process.address(), "hello");
+        let begun = Instant::now();
+        process.kill(signal);
+        assert_eq!(process.wait().code(), Some(0));
+        let took = begun.elapsed();
+        assert!(took > Duration::from_millis(900) && took < Duration::from_secs(3), "{took:?}");
+        assert_eq!(silent.read(&mut [0; 8]).unwrap(), 0, "it is told by FIN");
+        process.await_line("stopped: 2 connections served, 1 client_fin, 1 drained; 5 bytes in, 5 out");
+    }
+}
+
+#[test]
+fn a_second_signal_stops_at_once() {
+    let mut process = Process::start(&format!("{SOMEWHERE}[shutdown]\ndrain_idle = \"1min\"\n"));
+    let silent = connect(process.address());
+    ask(process.address(), "hello");
+    process.kill(Signal::INT);
+    process.await_line("SIGINT: stopping");
+    let begun = Instant::now();
+    process.kill(Signal::INT);
+    assert_eq!(process.wait().code(), Some(0));
+    assert!(begun.elapsed() < Duration::from_secs(1));
+    drop(silent);
+}
+
+#[test]
+fn hangup_says_that_reload_is_not_there_yet_and_nothing_else_happens() {
+    let process = Process::start(SOMEWHERE);
+    let mut client = connect(process.address());
+    process.kill(Signal::HUP);
+    process.await_line("SIGHUP: reload is not there yet");
+    client.write_all(b"still here").unwrap();
+    let mut answer = [0; 10];
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"STILL HERE");
+    drop(client);
+    process.end();
+}
+
+#[test]
+fn a_client_that_talks_through_the_stop_is_served_to_its_end() {
+    let mut process = Process::start(SOMEWHERE);
+    let mut client = connect(process.address());
+    client.write_all(b"begin").unwrap();
+    let mut answer = [0; 5];
+    client.read_exact(&mut answer).unwrap();
+    process.kill(Signal::TERM);
+    process.await_line("SIGTERM: stopping; 1 connections are open");
+    // for longer than it would be given if it were quiet
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1500) {
+        client.write_all(b"hello").unwrap();
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HELLO");
+    }
+    drop(client);
+    assert_eq!(process.wait().code(), Some(0));
+}
