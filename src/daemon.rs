@@ -3,7 +3,7 @@
 //! Sockets and sessions are not known here. The main thread only ever waits for its channels, so
 //! a signal is answered at once whatever the other threads do.
 
-use crate::config::Config;
+use crate::config::{Config, Source};
 use crate::failure::{Exit, Failure};
 use crate::logging;
 use crate::net::plain;
@@ -33,7 +33,11 @@ pub fn run(config: Config) -> Result<(), Failure> {
         Failure::new(Exit::System, format!("cannot {what}: {}", plain(error)))
     };
     let _log = logging::start(config.log.level).map_err(|error| system("start the log", &error))?;
-    log::info!("configuration: {}; another is named with -c, as in: shoutd -c config/config.toml", config.source);
+    let another = match config.source {
+        Source::BuiltIn => "shoutd -c config/config.toml names another",
+        Source::File(_) => "-c FILE names another",
+    };
+    log::info!("configuration: {} ({another})", config.source);
     // before anything listens, so that no signal finds the process without a handler
     let signals = signals::listen().map_err(|error| system("take signals", &error))?;
 
@@ -49,10 +53,9 @@ pub fn run(config: Config) -> Result<(), Failure> {
     addresses.dedup();
     let addresses = addresses.join(", ");
     log::info!(
-        "listening on {addresses}: {} worker{}, at most {} connections",
-        server.workers(),
-        if server.workers() == 1 { "" } else { "s" },
-        server.max_connections()
+        "listening on {addresses}: {}, at most {}",
+        counted(server.workers(), "worker"),
+        counted(server.max_connections(), "connection")
     );
     systemd::ready(&format!("listening on {addresses}"));
 
@@ -99,9 +102,9 @@ impl Daemon {
                 },
                 recv(events) -> event => self.thread_ended(event.ok())?,
                 recv(beat) -> _ => self.check_pulses(),
-                recv(progress) -> _ => systemd::status(&format!("stopping: {} connections are open", self.server.open())),
+                recv(progress) -> _ => systemd::status(&format!("stopping, {} open", counted(self.server.open(), "connection"))),
                 recv(deadline) -> _ => {
-                    log::warn!("{} threads did not end in time", self.running);
+                    log::warn!("{} did not end in time", counted(self.running, "thread"));
                     return Ok(());
                 }
             }
@@ -111,9 +114,9 @@ impl Daemon {
 
     fn begin_stop(&mut self, signal: Signal) {
         let name = if signal == Signal::Interrupt { "SIGINT" } else { "SIGTERM" };
-        let open = self.server.open();
-        log::info!("{name}: stopping; {open} connections are open; once more stops at once");
-        systemd::stopping(&format!("stopping: {open} connections are open"));
+        let open = counted(self.server.open(), "connection");
+        log::info!("{name}: stopping, {open} open; once more stops at once");
+        systemd::stopping(&format!("stopping, {open} open"));
         self.stopping = Some(Instant::now());
         self.server.drain();
     }
@@ -142,7 +145,7 @@ impl Daemon {
 
     fn say_goodbye(&self) {
         let totals = self.server.totals();
-        let mut line = format!("stopped: {} connections served", totals.accepted);
+        let mut line = format!("stopped: {} served", counted(totals.accepted, "connection"));
         for reason in EndReason::ALL {
             let count = totals.closed.get(reason as usize).copied().unwrap_or_default();
             if count > 0 {
@@ -170,6 +173,11 @@ fn hand_out(passed: Vec<Passed>, listeners: &mut [Listener]) -> Result<(), Failu
         listener.passed.push(socket);
     }
     Ok(())
+}
+
+fn counted(number: impl TryInto<u64>, what: &str) -> String {
+    let number = number.try_into().unwrap_or(u64::MAX);
+    format!("{number} {what}{}", if number == 1 { "" } else { "s" })
 }
 
 fn describe(listener: &Listener) -> String {

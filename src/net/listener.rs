@@ -307,6 +307,7 @@ fn bind_unix(path: &Path, options: &Options) -> Result<Listening, BindError> {
         .map_err(|_| cannot(&address, "the path is too long for a socket: at most 107 bytes"))?;
     let unexpected = |errno: Errno| match errno {
         Errno::NOENT => cannot(&address, "its folder does not exist"),
+        Errno::ROFS => cannot(&address, "its folder is read-only; under systemd /run/shoutd is there to write to"),
         Errno::ACCESS | Errno::PERM => {
             BindError { permission: true, ..cannot(&address, "this user may not write to its folder") }
         }
@@ -381,8 +382,9 @@ fn explain(at: &SocketAddr, errno: Errno) -> BindError {
             permission: true,
             ..cannot(
                 at,
-                "this user may not; for ports below 1024 enable the socket unit (systemctl enable --now shoutd.socket), \
-                 or give the service AmbientCapabilities=CAP_NET_BIND_SERVICE together with PrivateUsers=no",
+                "this user may not; for ports below 1024 let systemd listen (set the port in shoutd.socket, then \
+                 systemctl enable --now shoutd.socket), or give the service CAP_NET_BIND_SERVICE \
+                 (AmbientCapabilities= and CapabilityBoundingSet=, with PrivateUsers=no)",
             )
         },
         errno => cannot(at, &plain(errno)),

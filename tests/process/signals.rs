@@ -55,7 +55,7 @@ fn a_client_that_talks_through_the_stop_is_served_to_its_end() {
     let mut answer = [0; 5];
     client.read_exact(&mut answer).unwrap();
     process.kill(Signal::TERM);
-    process.await_line("SIGTERM: stopping; 1 connections are open");
+    process.await_line("SIGTERM: stopping, 1 connection open");
     // for longer than it would be given if it were quiet
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(1500) {

@@ -9,7 +9,7 @@ fn the_first_line_names_the_configuration_and_how_to_use_another() {
     let first = process.said().remove(0);
     let file = process.folder.path().join("config.toml");
     assert!(first.contains(&format!("configuration: {}", file.display())), "{first}");
-    assert!(first.contains("shoutd -c config/config.toml"), "{first}");
+    assert!(first.contains("-c FILE names another"), "{first}");
     process.end();
 }
 
@@ -55,7 +55,7 @@ fn a_low_port_without_permission_is_one_clear_line_and_exit_77() {
     command.args(["--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]);
     let mut process = Process::run(folder, command.arg(program).arg("-c").arg(file));
     assert_eq!(process.wait().code(), Some(77));
-    process.await_line("cannot listen on 127.0.0.1:81: this user may not; for ports below 1024 enable the socket unit");
+    process.await_line("cannot listen on 127.0.0.1:81: this user may not; for ports below 1024 let systemd listen");
 }
 
 #[test]
