@@ -9,8 +9,9 @@
 
 use super::admission::Admission;
 use super::listener::{Listening, Local};
-use super::mailbox::{Mailbox, Post};
+use super::mailbox::Post;
 use super::plain;
+use super::poll::{Interest, Poll};
 use super::pulse::Pulse;
 use super::stream::Peer;
 use super::worker::{Arrival, Drain, Handle, ToWorker};
@@ -18,8 +19,6 @@ use crate::deadlines::{Clock, Moment};
 use crate::metrics::AcceptCounters;
 use crate::session::Service;
 use crate::transform::Context;
-use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use std::io;
@@ -27,7 +26,7 @@ use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How many connections a listener may bring in one turn, so that others get theirs.
 const BATCH: usize = 64;
@@ -43,8 +42,6 @@ const MEMORY_RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration
 const SHED_AFTER: Duration = Duration::from_secs(5);
 /// How often, at most, a pause is logged.
 const TELL_EVERY: Duration = Duration::from_secs(5);
-/// The mailbox's token; a listener's is its index.
-const MAIL: u64 = u64::MAX;
 
 /// What the acceptor is told.
 #[derive(Debug)]
@@ -69,15 +66,11 @@ pub struct Door {
 /// The accepting thread's whole state.
 #[derive(Debug)]
 pub struct Acceptor {
-    epoll: OwnedFd,
-    mailbox: Mailbox<ToAcceptor>,
+    poll: Poll<ToAcceptor>,
     doors: Vec<Door>,
     workers: Vec<Handle>,
     admission: Arc<Admission>,
     counters: Arc<AcceptCounters>,
-    pulse: Arc<Pulse>,
-    clock: Clock,
-    now: Moment,
     gate: Gate,
     watching: bool,
     /// A descriptor to give up when there are no others, so that a client can be sent away.
@@ -114,28 +107,36 @@ enum Fault {
 }
 
 impl Acceptor {
-    /// An acceptor for `doors`; it may be told to end by the post given back.
+    /// A poll with a mailbox of the right size for an acceptor, and the post for it.
     ///
     /// # Errors
     ///
     /// When the system has no more descriptors.
-    pub fn new(mailbox: Mailbox<ToAcceptor>, doors: Vec<Door>, clock: Clock, shared: Shared) -> io::Result<Acceptor> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-        epoll::add(&epoll, &mailbox, epoll::EventData::new_u64(MAIL), flags)?;
+    pub fn poll(clock: Clock, pulse: Arc<Pulse>) -> io::Result<(Post<ToAcceptor>, Poll<ToAcceptor>)> {
+        Poll::new(MAILBOX, clock, pulse)
+    }
+
+    /// An acceptor for `doors`, which hands over to `workers`.
+    ///
+    /// # Errors
+    ///
+    /// When the system is short of memory or watches.
+    pub fn new(
+        poll: Poll<ToAcceptor>,
+        doors: Vec<Door>,
+        workers: Vec<Handle>,
+        admission: Arc<Admission>,
+        counters: Arc<AcceptCounters>,
+    ) -> io::Result<Acceptor> {
         for (token, door) in (0..).zip(&doors) {
-            epoll::add(&epoll, &door.listening, epoll::EventData::new_u64(token), epoll::EventFlags::IN)?;
+            poll.add(&door.listening, token, Interest::Read)?;
         }
         Ok(Acceptor {
-            epoll,
-            mailbox,
+            poll,
             doors,
-            workers: shared.workers,
-            admission: shared.admission,
-            counters: shared.counters,
-            pulse: shared.pulse,
-            clock,
-            now: clock.moment(Instant::now()),
+            workers,
+            admission,
+            counters,
             gate: Gate::Open,
             watching: true,
             reserve: spare_descriptor(),
@@ -145,46 +146,24 @@ impl Acceptor {
         })
     }
 
-    /// A mailbox of the right size for an acceptor.
-    ///
-    /// # Errors
-    ///
-    /// When the system has no more descriptors.
-    pub fn mailbox() -> io::Result<(Post<ToAcceptor>, Mailbox<ToAcceptor>)> {
-        Mailbox::new(MAILBOX)
-    }
-
     /// Accepts until it is told to end.
     ///
     /// # Errors
     ///
     /// When epoll or accept fail in a way that is a fault of shoutd's own.
     pub fn run(mut self) -> io::Result<()> {
-        let mut events = Vec::with_capacity(self.doors.len() + 1);
         loop {
-            let sleep = self.mailbox.fall_asleep();
-            let timeout = if sleep { self.patience() } else { Some(Timespec::default()) };
-            events.clear();
-            let waited = epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref());
-            self.mailbox.wake_up();
-            self.now = self.clock.moment(Instant::now());
-            self.pulse.answer();
-            match waited {
-                Ok(_) | Err(Errno::INTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
-            let mail: Vec<ToAcceptor> = self.mailbox.messages().collect();
-            for message in mail {
+            self.poll.turn(self.next_look())?;
+            for message in self.poll.messages() {
                 match message {
                     ToAcceptor::Drain(drain) => {
-                        let deadline = self.now.after(drain.timeout);
+                        let deadline = self.poll.now().after(drain.timeout);
                         self.drain = Some((drain, deadline));
                     }
                     ToAcceptor::Stop => return Ok(()),
                 }
             }
-            let ready: Vec<usize> = events.iter().filter_map(|event| usize::try_from(event.data.u64()).ok()).collect();
-            self.accept_all(&ready)?;
+            self.accept_all()?;
             if self.has_drained() {
                 return Ok(());
             }
@@ -192,22 +171,21 @@ impl Acceptor {
         }
     }
 
-    /// How long epoll may wait.
-    fn patience(&self) -> Option<Timespec> {
+    /// When to look again, if nobody rings before.
+    fn next_look(&self) -> Option<Moment> {
         let retry = match self.gate {
             Gate::Open | Gate::Full => None,
-            Gate::Busy => Some(self.now.after(BUSY_RETRY)),
+            Gate::Busy => Some(self.poll.now().after(BUSY_RETRY)),
             Gate::Paused { retry, .. } => Some(retry),
         };
         let drain = self.drain.as_ref().map(|(_, deadline)| *deadline);
-        let next = retry.into_iter().chain(drain).min()?;
-        Timespec::try_from(next.since(self.now)).ok()
+        retry.into_iter().chain(drain).min()
     }
 
-    /// Accepts from the doors that are `ready`, or from all when epoll was not asked about them.
-    fn accept_all(&mut self, ready: &[usize]) -> io::Result<()> {
+    /// Accepts from the doors that epoll reported, or from all when it was not asked about them.
+    fn accept_all(&mut self) -> io::Result<()> {
         if let Gate::Paused { retry, .. } = self.gate
-            && self.now < retry
+            && self.poll.now() < retry
         {
             return Ok(());
         }
@@ -219,7 +197,8 @@ impl Acceptor {
         }
         // one batch from each, also while draining, when it is the backlog: no flood delays the end
         let asked = self.watching && self.drain.is_none();
-        for index in (0..self.doors.len()).filter(|index| !asked || ready.contains(index)) {
+        let reported: Vec<u64> = (0..).map_while(|nth| self.poll.token(nth)).collect();
+        for index in (0..self.doors.len()).filter(|index| !asked || reported.contains(&(*index as u64))) {
             self.accept_from(index)?;
             if !self.is_open() {
                 break;
@@ -302,7 +281,7 @@ impl Acceptor {
             Gate::Paused { since, delay, told, .. } => (since, Some(delay), told),
             _ => {
                 self.counters.pauses.add(1);
-                (self.now, None, false)
+                (self.poll.now(), None, false)
             }
         };
         let descriptors = matches!(errno, Errno::MFILE | Errno::NFILE);
@@ -311,24 +290,24 @@ impl Acceptor {
             None => MEMORY_RETRY.0,
             Some(last) => last.saturating_mul(2).min(MEMORY_RETRY.1),
         };
-        let tell = !told && self.now >= self.tell_next;
+        let tell = !told && self.poll.now() >= self.tell_next;
         if tell {
-            self.tell_next = self.now.after(TELL_EVERY);
+            self.tell_next = self.poll.now().after(TELL_EVERY);
             log::warn!(
                 "accepting paused: {}; {} connections are open, new clients wait in the backlog",
                 plain(errno),
                 self.admission.open()
             );
         }
-        if descriptors && self.now.since(since) >= SHED_AFTER {
+        if descriptors && self.poll.now().since(since) >= SHED_AFTER {
             self.shed(index);
         }
-        self.gate = Gate::Paused { since, retry: self.now.after(delay), delay, told: told || tell };
+        self.gate = Gate::Paused { since, retry: self.poll.now().after(delay), delay, told: told || tell };
     }
 
     fn resume(&mut self) {
         if let Gate::Paused { since, told: true, .. } = self.gate {
-            log::info!("accepting again after {:.1} s", self.now.since(since).as_secs_f64());
+            log::info!("accepting again after {:.1} s", self.poll.now().since(since).as_secs_f64());
         }
         self.gate = Gate::Open;
     }
@@ -349,9 +328,9 @@ impl Acceptor {
     fn watch(&mut self) -> io::Result<()> {
         let watching = self.is_open();
         if watching != self.watching {
-            let flags = if watching { epoll::EventFlags::IN } else { epoll::EventFlags::empty() };
+            let interest = if watching { Interest::Read } else { Interest::Nothing };
             for (token, door) in (0..).zip(&self.doors) {
-                epoll::modify(&self.epoll, &door.listening, epoll::EventData::new_u64(token), flags)?;
+                self.poll.modify(&door.listening, token, interest)?;
             }
             self.watching = watching;
         }
@@ -363,7 +342,7 @@ impl Acceptor {
     /// Closing a listener resets whoever waits in its backlog, so what waits is accepted first.
     fn has_drained(&mut self) -> bool {
         let Some((drain, deadline)) = &self.drain else { return false };
-        if !self.is_open() && self.now < *deadline {
+        if !self.is_open() && self.poll.now() < *deadline {
             return false;
         }
         let drain = drain.clone();
@@ -381,19 +360,6 @@ impl Acceptor {
         }
         true
     }
-}
-
-/// What the acceptor shares with others.
-#[derive(Debug)]
-pub struct Shared {
-    /// The workers to hand over to; at least one.
-    pub workers: Vec<Handle>,
-    /// The places for connections.
-    pub admission: Arc<Admission>,
-    /// What it counts.
-    pub counters: Arc<AcceptCounters>,
-    /// Whether it turns.
-    pub pulse: Arc<Pulse>,
 }
 
 /// Sorts a failure of accept(2) by who caused it. The client's are those that accept(2), section

@@ -5,14 +5,16 @@
 //! - [`mailbox`]: a channel whose receiver sleeps in epoll, to the
 //! - [`worker`]: the threads that serve, each over its own table of
 //! - [`stream`]: connected sockets
-//! - [`admission`], [`pulse`], [`descriptors`]: what these threads share: places, signs of life, and
-//!   the limit of open files
+//! - [`poll`]: what both sleep in
+//! - [`admission`], [`pulse`], [`descriptors`]: what they share: places, signs of life, and the limit
+//!   of open files
 
 pub mod acceptor;
 pub mod admission;
 pub mod descriptors;
 pub mod listener;
 pub mod mailbox;
+pub mod poll;
 pub mod pulse;
 pub mod stream;
 pub mod worker;

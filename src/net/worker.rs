@@ -7,29 +7,24 @@
 //! short can be missed, and a connection uses at most one read buffer of each turn.
 
 use super::admission::Admission;
-use super::mailbox::{Mailbox, Post};
+use super::mailbox::Post;
 use super::plain;
+use super::poll::{Interest, Poll};
 use super::pulse::Pulse;
 use super::stream::{Outcome, Peer, Stream};
 use crate::deadlines::{Clock, Deadlines, Moment};
 use crate::metrics::Counters;
 use crate::session::{Action, Desk, EndReason, Service, Session};
 use crate::transform::Context;
-use rustix::buffer::spare_capacity;
-use rustix::event::{Timespec, epoll};
 use slab::Slab;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// How many messages may wait for a worker.
 const MAILBOX: usize = 1024;
-/// How many reports a turn takes from epoll; enough that a light connection is not left out.
-const EVENTS: usize = 1024;
-/// The mailbox's token; a connection's is its generation and its key.
-const MAIL: u64 = u64::MAX;
 
 /// What a worker is told.
 #[derive(Debug)]
@@ -88,12 +83,9 @@ pub struct Handle {
 /// An event-loop thread's whole state.
 #[derive(Debug)]
 pub struct Worker {
-    epoll: OwnedFd,
-    mailbox: Mailbox<ToWorker>,
+    poll: Poll<ToWorker>,
     handle: Handle,
     admission: Arc<Admission>,
-    clock: Clock,
-    now: Moment,
     table: Slab<Connection>,
     generation: u32,
     deadlines: Deadlines,
@@ -121,18 +113,13 @@ impl Worker {
     ///
     /// When the system has no more descriptors.
     pub fn new(read_max: usize, admission: Arc<Admission>, clock: Clock) -> io::Result<Worker> {
-        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
-        let (post, mailbox) = Mailbox::new(MAILBOX)?;
-        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-        epoll::add(&epoll, &mailbox, epoll::EventData::new_u64(MAIL), flags)?;
-        let handle = Handle { post, counters: Arc::default(), pulse: Arc::default(), load: Arc::default() };
+        let pulse = Arc::<Pulse>::default();
+        let (post, poll) = Poll::new(MAILBOX, clock, Arc::clone(&pulse))?;
+        let handle = Handle { post, counters: Arc::default(), pulse, load: Arc::default() };
         Ok(Worker {
-            epoll,
-            mailbox,
+            poll,
             handle,
             admission,
-            clock,
-            now: clock.moment(Instant::now()),
             table: Slab::new(),
             generation: 0,
             deadlines: Deadlines::default(),
@@ -154,42 +141,28 @@ impl Worker {
     ///
     /// When epoll fails, which is a fault of shoutd's own.
     pub fn run(mut self) -> io::Result<()> {
-        let mut events = Vec::with_capacity(EVENTS);
         while self.ending.is_none() || !self.table.is_empty() {
-            let sleep = self.mailbox.fall_asleep();
-            let timeout = if sleep { self.patience() } else { Some(Timespec::default()) };
-            events.clear();
-            let waited = epoll::wait(&self.epoll, spare_capacity(&mut events), timeout.as_ref());
-            self.mailbox.wake_up();
-            self.now = self.clock.moment(Instant::now());
-            self.handle.pulse.answer();
-            match waited {
-                Ok(_) | Err(rustix::io::Errno::INTR) => {}
-                Err(errno) => return Err(errno.into()),
-            }
+            let until = self.deadlines.next().into_iter().chain(self.ending).min();
+            self.poll.turn(until)?;
             self.handle_mail();
-            for event in &events {
-                self.handle_event(event.data.u64());
+            let mut nth = 0;
+            while let Some(token) = self.poll.token(nth) {
+                self.handle_event(token);
+                nth += 1;
             }
             self.handle_deadlines();
         }
         Ok(())
     }
 
-    /// How long epoll may wait.
-    fn patience(&self) -> Option<Timespec> {
-        let next = self.deadlines.next().into_iter().chain(self.ending).min()?;
-        Timespec::try_from(next.since(self.now)).ok()
-    }
-
     fn handle_mail(&mut self) {
-        let mail: Vec<ToWorker> = self.mailbox.messages().collect();
-        for message in mail {
+        let now = self.poll.now();
+        for message in self.poll.messages() {
             match message {
                 ToWorker::Connection(arrival) => self.welcome(arrival),
                 ToWorker::Drain(drain) => self.begin_drain(&drain),
                 ToWorker::Stop => {
-                    self.ending = Some(self.now);
+                    self.ending = Some(now);
                     self.stop_all(EndReason::Stopped);
                 }
             }
@@ -197,12 +170,12 @@ impl Worker {
     }
 
     fn welcome(&mut self, arrival: Arrival) {
+        let now = self.poll.now();
         self.generation = self.generation.wrapping_add(1);
-        let mut session = Session::new(arrival.service, arrival.context, self.now);
+        let mut session = Session::new(arrival.service, arrival.context, now);
         let stream = Stream::new(arrival.socket);
         let key = self.table.vacant_key();
-        let data = epoll::EventData::new_u64(token(key, self.generation));
-        if let Err(errno) = epoll::add(&self.epoll, &stream, data, epoll::EventFlags::IN) {
+        if let Err(errno) = self.poll.add(&stream, token(key, self.generation), Interest::Read) {
             log::warn!("cannot watch a new connection: {}", plain(errno));
             session.handle_failure(EndReason::SocketError);
         }
@@ -219,7 +192,8 @@ impl Worker {
     }
 
     fn handle_event(&mut self, token: u64) {
-        let Some((key, generation)) = untoken(token) else { return };
+        let now = self.poll.now();
+        let (key, generation) = untoken(token);
         // a report may come for a connection that an earlier one of the same turn has closed
         let Some(connection) = self.table.get_mut(key).filter(|c| c.generation == generation) else { return };
         match connection.session.poll_action() {
@@ -230,11 +204,11 @@ impl Worker {
                     Outcome::Moved(n) => {
                         self.handle.counters.bytes_in.add(n as u64);
                         let input = buffer.get_mut(..n).unwrap_or_default();
-                        let answer = connection.session.handle_input(input, &mut self.desk, self.now);
+                        let answer = connection.session.handle_input(input, &mut self.desk, now);
                         answer_with(&connection.stream, &mut connection.session, answer, &self.handle.counters);
                     }
                     Outcome::Ended => {
-                        let answer = connection.session.handle_end_of_input(&mut self.desk, self.now);
+                        let answer = connection.session.handle_end_of_input(&mut self.desk, now);
                         answer_with(&connection.stream, &mut connection.session, answer, &self.handle.counters);
                     }
                     Outcome::NotNow => {}
@@ -244,7 +218,7 @@ impl Worker {
             Action::Write => match connection.stream.write(connection.session.unsent()) {
                 Outcome::Moved(n) => {
                     self.handle.counters.bytes_out.add(n as u64);
-                    connection.session.handle_written(n, self.now);
+                    connection.session.handle_written(n, now);
                 }
                 Outcome::NotNow | Outcome::Ended => {}
                 Outcome::Failed(reason) => connection.session.handle_failure(reason),
@@ -255,14 +229,15 @@ impl Worker {
     }
 
     fn handle_deadlines(&mut self) {
-        if self.ending.is_some_and(|deadline| deadline <= self.now) {
+        let now = self.poll.now();
+        if self.ending.is_some_and(|deadline| deadline <= now) {
             self.stop_all(EndReason::DrainDeadline);
         }
-        while let Some(key) = self.deadlines.pop(self.now) {
+        while let Some(key) = self.deadlines.pop(now) {
             let key = key as usize;
             let Some(connection) = self.table.get_mut(key) else { continue };
             connection.deadline = Moment::NEVER;
-            let answer = connection.session.handle_timeout(&mut self.desk, self.now);
+            let answer = connection.session.handle_timeout(&mut self.desk, now);
             answer_with(&connection.stream, &mut connection.session, answer, &self.handle.counters);
             self.settle(key);
         }
@@ -270,11 +245,12 @@ impl Worker {
 
     /// Does what the session wants next: asks epoll for it, or closes.
     fn settle(&mut self, key: usize) {
+        let now = self.poll.now();
         let Some(connection) = self.table.get_mut(key) else { return };
         let mut action = connection.session.poll_action();
         if action == Action::ShutDown {
             connection.stream.shut_down();
-            connection.session.handle_shut_down(self.now);
+            connection.session.handle_shut_down(now);
             action = connection.session.poll_action();
         }
         if let Action::Close { reset } = action {
@@ -282,9 +258,8 @@ impl Worker {
         }
         let waits_to_write = action == Action::Write;
         if waits_to_write != connection.waits_to_write {
-            let flags = if waits_to_write { epoll::EventFlags::OUT } else { epoll::EventFlags::IN };
-            let data = epoll::EventData::new_u64(token(key, connection.generation));
-            if let Err(errno) = epoll::modify(&self.epoll, &connection.stream, data, flags) {
+            let interest = if waits_to_write { Interest::Write } else { Interest::Read };
+            if let Err(errno) = self.poll.modify(&connection.stream, token(key, connection.generation), interest) {
                 log::warn!("cannot watch a connection: {}", plain(errno));
                 connection.session.handle_failure(EndReason::SocketError);
                 return self.close(key, true);
@@ -302,6 +277,7 @@ impl Worker {
     }
 
     fn close(&mut self, key: usize, reset: bool) {
+        let now = self.poll.now();
         let Some(connection) = self.table.try_remove(key) else { return };
         if let Ok(key) = u32::try_from(key) {
             self.deadlines.set(key, connection.deadline, Moment::NEVER);
@@ -313,7 +289,7 @@ impl Worker {
         if let Some(counter) = self.handle.counters.closed.get(reason as usize) {
             counter.add(1);
         }
-        log_end(&connection, reason, self.now);
+        log_end(&connection, reason, now);
         // the descriptor is free before its place is
         drop(connection);
         self.handle.load.fetch_sub(1, Relaxed);
@@ -321,11 +297,12 @@ impl Worker {
     }
 
     fn begin_drain(&mut self, drain: &Drain) {
-        self.ending = Some(self.now.after(drain.timeout));
+        let now = self.poll.now();
+        self.ending = Some(now.after(drain.timeout));
         let keys: Vec<usize> = self.table.iter().map(|(key, _)| key).collect();
         let count = u32::try_from(keys.len()).unwrap_or(u32::MAX).max(1);
         for (nth, key) in (0u32..).zip(keys) {
-            let from = self.now.after(drain.spread / count * nth);
+            let from = now.after(drain.spread / count * nth);
             if let Some(connection) = self.table.get_mut(key) {
                 connection.session.handle_drain(from, drain.idle);
             }
@@ -374,12 +351,12 @@ fn log_end(connection: &Connection, reason: EndReason, now: Moment) {
     );
 }
 
+/// A connection's token: its generation and its key.
 fn token(key: usize, generation: u32) -> u64 {
     u64::from(generation) << 32 | (key as u64 & u64::from(u32::MAX))
 }
 
-fn untoken(token: u64) -> Option<(usize, u32)> {
-    let key = usize::try_from(token & u64::from(u32::MAX)).ok()?;
-    let generation = u32::try_from(token >> 32).ok()?;
-    (token != MAIL).then_some((key, generation))
+fn untoken(token: u64) -> (usize, u32) {
+    let low = token & u64::from(u32::MAX);
+    (usize::try_from(low).unwrap_or(usize::MAX), u32::try_from(token >> 32).unwrap_or(u32::MAX))
 }

@@ -34,7 +34,7 @@
 
 use crate::deadlines::Clock;
 use crate::metrics::{AcceptCounters, Totals};
-use crate::net::acceptor::{Acceptor, Door, Shared, ToAcceptor};
+use crate::net::acceptor::{Acceptor, Door, ToAcceptor};
 use crate::net::admission::Admission;
 use crate::net::listener::{self, Address, BindError, Listening, Local};
 use crate::net::mailbox::{Bell, Post};
@@ -196,7 +196,8 @@ impl Server {
         let read_max = doors.iter().map(|door| door.service.limits.buffer_size_max).max().unwrap_or(1);
 
         let clock = Clock::new(Instant::now());
-        let (post, mailbox) = Acceptor::mailbox()?;
+        let pulse = Arc::<Pulse>::default();
+        let (post, poll) = Acceptor::poll(clock, Arc::clone(&pulse))?;
         let admission = Arc::new(Admission::new(max, Arc::clone(post.bell())));
         let count =
             settings.workers.map_or_else(|| thread::available_parallelism().map_or(1, NonZero::get), NonZero::get);
@@ -204,14 +205,8 @@ impl Server {
             (0..count).map(|_| Worker::new(read_max, Arc::clone(&admission), clock)).collect::<Result<_, _>>()?;
         let handles: Vec<worker::Handle> = workers.iter().map(Worker::handle).collect();
         let accept_counters = Arc::<AcceptCounters>::default();
-        let pulse = Arc::<Pulse>::default();
-        let shared = Shared {
-            workers: handles.clone(),
-            admission: Arc::clone(&admission),
-            counters: Arc::clone(&accept_counters),
-            pulse: Arc::clone(&pulse),
-        };
-        let acceptor = Acceptor::new(mailbox, doors, clock, shared)?;
+        let acceptor =
+            Acceptor::new(poll, doors, handles.clone(), Arc::clone(&admission), Arc::clone(&accept_counters))?;
 
         let (events_in, events) = crossbeam_channel::unbounded();
         let mut server = Server {

@@ -19,9 +19,15 @@
 //! *Ending* and *Lingering* are the staged close: closing a socket with unread input makes the
 //! kernel send a reset, which may destroy an answer that is still under way (RFC 1122, 4.2.2.13).
 
+mod end_reason;
+mod service;
+
+pub use end_reason::EndReason;
+pub use service::{Limits, Service};
+
 use crate::deadlines::Moment;
 use crate::framing::{Cut, Frames, Framing};
-use crate::transform::{Context, Memories, Occasion, Pipeline, Refusal, Scratch, Text};
+use crate::transform::{Context, Memories, Occasion, Refusal, Scratch, Text};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -31,121 +37,6 @@ const LINGER: Duration = Duration::from_secs(2);
 const LINGER_BYTES: u32 = 64 * 1024;
 /// What a desk's buffers may keep between two connections: a whole read, grown threefold.
 const DESK_BYTES: usize = 192 * 1024;
-
-/// How the connections of one listener are served; shared by all of them.
-#[derive(Debug)]
-pub struct Service {
-    /// Its listener's name.
-    pub name: String,
-    /// How bytes become messages.
-    pub framing: Framing,
-    /// What is done to each message, or to each read.
-    pub pipeline: Pipeline,
-    /// What a read asks for, and how long each wait may last.
-    pub limits: Limits,
-}
-
-/// What a read asks for, and how long each wait of a connection may last.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes asked for by a connection's first read; at least 1. The seed's `recv(1024)`.
-    pub buffer_size: usize,
-    /// Bytes asked for, at most, by the reads of a client that keeps filling them.
-    pub buffer_size_max: usize,
-    /// How long a client may be silent; `None` is for ever.
-    pub idle_timeout: Option<Duration>,
-    /// How long a message that has begun may take to end; `None` is for ever.
-    pub message_timeout: Option<Duration>,
-    /// How long a client may take nothing of its answer; `None` is for ever.
-    pub write_timeout: Option<Duration>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Limits {
-            buffer_size: 1024,
-            buffer_size_max: 64 * 1024,
-            idle_timeout: Some(Duration::from_secs(600)),
-            message_timeout: Some(Duration::from_secs(30)),
-            write_timeout: Some(Duration::from_secs(30)),
-        }
-    }
-}
-
-const _: () = assert!(EndReason::ALL.len() <= crate::metrics::ENDS, "each reason has a counter");
-
-/// Why a connection ended: exactly one for each connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[repr(u8)]
-pub enum EndReason {
-    /// The client ended its input, and everything was answered.
-    ClientFin,
-    /// The client reset the connection, or closed it without reading its answer.
-    ClientReset,
-    /// The client stopped answering the network's probes.
-    ClientVanished,
-    /// The client was silent for `idle_timeout`.
-    IdleTimeout,
-    /// A message that had begun did not end within `message_timeout`.
-    MessageTimeout,
-    /// The client took nothing of its answer for `write_timeout`.
-    WriteTimeout,
-    /// A message was longer than `max_message`.
-    MessageTooLong,
-    /// Bytes were not UTF-8, and `invalid_utf8 = "close"`.
-    InvalidUtf8,
-    /// The daemon stopped, and the connection was quiet.
-    Drained,
-    /// The daemon stopped, and the connection was busy until `drain_timeout`.
-    DrainDeadline,
-    /// The daemon was told to stop at once.
-    Stopped,
-    /// The system failed a call in a way that is none of the client's doing.
-    SocketError,
-}
-
-impl EndReason {
-    /// All reasons, in the order of their discriminants.
-    pub const ALL: [EndReason; 12] = [
-        EndReason::ClientFin,
-        EndReason::ClientReset,
-        EndReason::ClientVanished,
-        EndReason::IdleTimeout,
-        EndReason::MessageTimeout,
-        EndReason::WriteTimeout,
-        EndReason::MessageTooLong,
-        EndReason::InvalidUtf8,
-        EndReason::Drained,
-        EndReason::DrainDeadline,
-        EndReason::Stopped,
-        EndReason::SocketError,
-    ];
-
-    /// The word for it in logs and metrics.
-    #[must_use]
-    pub fn word(self) -> &'static str {
-        match self {
-            EndReason::ClientFin => "client_fin",
-            EndReason::ClientReset => "client_reset",
-            EndReason::ClientVanished => "client_vanished",
-            EndReason::IdleTimeout => "idle_timeout",
-            EndReason::MessageTimeout => "message_timeout",
-            EndReason::WriteTimeout => "write_timeout",
-            EndReason::MessageTooLong => "message_too_long",
-            EndReason::InvalidUtf8 => "invalid_utf8",
-            EndReason::Drained => "drained",
-            EndReason::DrainDeadline => "drain_deadline",
-            EndReason::Stopped => "stopped",
-            EndReason::SocketError => "socket_error",
-        }
-    }
-
-    /// Whether connections end so every day; the others are worth a look.
-    #[must_use]
-    pub fn is_ordinary(self) -> bool {
-        matches!(self, EndReason::ClientFin | EndReason::ClientReset | EndReason::IdleTimeout | EndReason::Drained)
-    }
-}
 
 /// What the session wants of the world next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -591,14 +482,6 @@ impl Session {
     }
 }
 
-impl From<Refusal> for EndReason {
-    fn from(refusal: Refusal) -> EndReason {
-        match refusal {
-            Refusal::InvalidUtf8 => EndReason::InvalidUtf8,
-        }
-    }
-}
-
 impl Desk {
     fn tidy(&mut self) {
         self.answers.clear();
@@ -606,3 +489,6 @@ impl Desk {
         self.scratch.shrink_to(DESK_BYTES);
     }
 }
+
+#[cfg(test)]
+mod tests;

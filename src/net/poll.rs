@@ -1,0 +1,131 @@
+//! What a thread sleeps in: one epoll over its sockets and its mailbox.
+//!
+//! What is done about an event or a message is the business of the thread.
+
+use super::mailbox::{Mailbox, Post};
+use super::pulse::Pulse;
+use crate::deadlines::{Clock, Moment};
+use rustix::event::{Timespec, epoll};
+use rustix::io::Errno;
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// How many reports a turn takes from epoll; enough that a light connection is not left out.
+const EVENTS: usize = 1024;
+/// The mailbox's token.
+const MAIL: u64 = u64::MAX;
+
+/// What a socket is watched for; always level-triggered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Interest {
+    /// Something to read or to accept, an end, an error.
+    Read,
+    /// Room to write, an error.
+    Write,
+    /// Errors alone, which epoll always reports.
+    Nothing,
+}
+
+impl From<Interest> for epoll::EventFlags {
+    fn from(interest: Interest) -> Self {
+        match interest {
+            Interest::Read => epoll::EventFlags::IN,
+            Interest::Write => epoll::EventFlags::OUT,
+            Interest::Nothing => epoll::EventFlags::empty(),
+        }
+    }
+}
+
+/// An epoll, a mailbox, and the time.
+#[derive(Debug)]
+pub struct Poll<T> {
+    epoll: OwnedFd,
+    mailbox: Mailbox<T>,
+    pulse: Arc<Pulse>,
+    clock: Clock,
+    now: Moment,
+    tokens: Vec<u64>,
+}
+
+impl<T> Poll<T> {
+    /// A poll with a mailbox for at most `mail` messages, and the post for it.
+    ///
+    /// # Errors
+    ///
+    /// When the system has no more descriptors.
+    pub fn new(mail: usize, clock: Clock, pulse: Arc<Pulse>) -> io::Result<(Post<T>, Poll<T>)> {
+        let (post, mailbox) = Mailbox::new(mail)?;
+        let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
+        let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
+        epoll::add(&epoll, &mailbox, epoll::EventData::new_u64(MAIL), flags)?;
+        let now = clock.moment(Instant::now());
+        Ok((post, Poll { epoll, mailbox, pulse, clock, now, tokens: Vec::with_capacity(EVENTS) }))
+    }
+
+    /// Watches `socket`, whose events are then told by `token`, which is not `u64::MAX`.
+    ///
+    /// # Errors
+    ///
+    /// When the system is short of memory or watches.
+    pub fn add(&self, socket: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+        epoll::add(&self.epoll, socket, epoll::EventData::new_u64(token), interest.into())
+    }
+
+    /// Watches `socket` for something else.
+    ///
+    /// # Errors
+    ///
+    /// When the system is short of memory.
+    pub fn modify(&self, socket: impl AsFd, token: u64, interest: Interest) -> Result<(), Errno> {
+        epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(token), interest.into())
+    }
+
+    /// Sleeps until there is an event or a message, or it is `until`; then reads the clock, once
+    /// for the whole turn, and gives a sign of life.
+    ///
+    /// # Errors
+    ///
+    /// When epoll fails, which is a fault of shoutd's own.
+    pub fn turn(&mut self, until: Option<Moment>) -> io::Result<()> {
+        let timeout = if self.mailbox.fall_asleep() {
+            until.and_then(|until| Timespec::try_from(until.since(self.now)).ok())
+        } else {
+            Some(Timespec::default())
+        };
+        let mut events = [const { MaybeUninit::uninit() }; EVENTS];
+        let waited = epoll::wait(&self.epoll, &mut events, timeout.as_ref());
+        self.mailbox.wake_up();
+        self.now = self.clock.moment(Instant::now());
+        self.pulse.answer();
+        self.tokens.clear();
+        match waited {
+            Ok((events, _)) => {
+                self.tokens.extend(events.iter().map(|event| event.data.u64()).filter(|token| *token != MAIL));
+                Ok(())
+            }
+            Err(Errno::INTR) => Ok(()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// When this turn began.
+    #[must_use]
+    pub fn now(&self) -> Moment {
+        self.now
+    }
+
+    /// The messages that are there now; those that come meanwhile are left for the next turn.
+    #[must_use]
+    pub fn messages(&self) -> Vec<T> {
+        self.mailbox.messages().collect()
+    }
+
+    /// The token of this turn's `nth` event; the mailbox's, which only ends a sleep, is left out.
+    #[must_use]
+    pub fn token(&self, nth: usize) -> Option<u64> {
+        self.tokens.get(nth).copied()
+    }
+}

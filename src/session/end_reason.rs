@@ -1,0 +1,86 @@
+//! Why connections end: a closed list, with one word for each.
+
+use crate::transform::Refusal;
+
+const _: () = assert!(EndReason::ALL.len() <= crate::metrics::ENDS, "each reason has a counter");
+
+/// Why a connection ended: exactly one for each connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum EndReason {
+    /// The client ended its input, and everything was answered.
+    ClientFin,
+    /// The client reset the connection, or closed it without reading its answer.
+    ClientReset,
+    /// The client stopped answering the network's probes.
+    ClientVanished,
+    /// The client was silent for `idle_timeout`.
+    IdleTimeout,
+    /// A message that had begun did not end within `message_timeout`.
+    MessageTimeout,
+    /// The client took nothing of its answer for `write_timeout`.
+    WriteTimeout,
+    /// A message was longer than `max_message`.
+    MessageTooLong,
+    /// Bytes were not UTF-8, and `invalid_utf8 = "close"`.
+    InvalidUtf8,
+    /// The daemon stopped, and the connection was quiet.
+    Drained,
+    /// The daemon stopped, and the connection was busy until `drain_timeout`.
+    DrainDeadline,
+    /// The daemon was told to stop at once.
+    Stopped,
+    /// The system failed a call in a way that is none of the client's doing.
+    SocketError,
+}
+
+impl EndReason {
+    /// All reasons, in the order of their discriminants.
+    pub const ALL: [EndReason; 12] = [
+        EndReason::ClientFin,
+        EndReason::ClientReset,
+        EndReason::ClientVanished,
+        EndReason::IdleTimeout,
+        EndReason::MessageTimeout,
+        EndReason::WriteTimeout,
+        EndReason::MessageTooLong,
+        EndReason::InvalidUtf8,
+        EndReason::Drained,
+        EndReason::DrainDeadline,
+        EndReason::Stopped,
+        EndReason::SocketError,
+    ];
+
+    /// The word for it in logs and metrics.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            EndReason::ClientFin => "client_fin",
+            EndReason::ClientReset => "client_reset",
+            EndReason::ClientVanished => "client_vanished",
+            EndReason::IdleTimeout => "idle_timeout",
+            EndReason::MessageTimeout => "message_timeout",
+            EndReason::WriteTimeout => "write_timeout",
+            EndReason::MessageTooLong => "message_too_long",
+            EndReason::InvalidUtf8 => "invalid_utf8",
+            EndReason::Drained => "drained",
+            EndReason::DrainDeadline => "drain_deadline",
+            EndReason::Stopped => "stopped",
+            EndReason::SocketError => "socket_error",
+        }
+    }
+
+    /// Whether connections end so every day; the others are worth a look.
+    #[must_use]
+    pub fn is_ordinary(self) -> bool {
+        matches!(self, EndReason::ClientFin | EndReason::ClientReset | EndReason::IdleTimeout | EndReason::Drained)
+    }
+}
+
+impl From<Refusal> for EndReason {
+    fn from(refusal: Refusal) -> EndReason {
+        match refusal {
+            Refusal::InvalidUtf8 => EndReason::InvalidUtf8,
+        }
+    }
+}

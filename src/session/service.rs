@@ -1,0 +1,45 @@
+//! What all connections of a listener share: how they are served, and how long each wait may last.
+
+use crate::framing::Framing;
+use crate::transform::Pipeline;
+use std::time::Duration;
+
+/// How the connections of one listener are served; shared by all of them.
+#[derive(Debug)]
+pub struct Service {
+    /// Its listener's name.
+    pub name: String,
+    /// How bytes become messages.
+    pub framing: Framing,
+    /// What is done to each message, or to each read.
+    pub pipeline: Pipeline,
+    /// What a read asks for, and how long each wait may last.
+    pub limits: Limits,
+}
+
+/// What a read asks for, and how long each wait of a connection may last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Bytes asked for by a connection's first read; at least 1. The seed's `recv(1024)`.
+    pub buffer_size: usize,
+    /// Bytes asked for, at most, by the reads of a client that keeps filling them.
+    pub buffer_size_max: usize,
+    /// How long a client may be silent; `None` is for ever.
+    pub idle_timeout: Option<Duration>,
+    /// How long a message that has begun may take to end; `None` is for ever.
+    pub message_timeout: Option<Duration>,
+    /// How long a client may take nothing of its answer; `None` is for ever.
+    pub write_timeout: Option<Duration>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            buffer_size: 1024,
+            buffer_size_max: 64 * 1024,
+            idle_timeout: Some(Duration::from_secs(600)),
+            message_timeout: Some(Duration::from_secs(30)),
+            write_timeout: Some(Duration::from_secs(30)),
+        }
+    }
+}

@@ -1,0 +1,161 @@
+use super::*;
+use crate::framing;
+use crate::transform::{Choice, InvalidUtf8, Options, Pipeline};
+
+const START: Moment = Moment::from_millis(0);
+
+fn at(millis: u64) -> Moment {
+    Moment::from_millis(millis)
+}
+
+fn session(framing: &str, step: &str, invalid_utf8: InvalidUtf8, limits: Limits) -> Session {
+    let about = framing::REGISTRY.iter().find(|about| about.name == framing).unwrap();
+    let service = Service {
+        name: "test".to_owned(),
+        framing: (about.build)(framing::Options { max_message: 10 }),
+        pipeline: Pipeline::new(vec![Choice::named(step, Options { invalid_utf8 }).unwrap()]),
+        limits,
+    };
+    Session::new(Arc::new(service), None, START)
+}
+
+fn stream() -> Session {
+    session("stream", "uppercase", InvalidUtf8::Pass, Limits::default())
+}
+
+fn lines() -> Session {
+    session("line", "uppercase", InvalidUtf8::Pass, Limits::default())
+}
+
+/// What `session` answers to `input`, all of which the socket takes.
+fn answer(session: &mut Session, input: &[u8], now: Moment) -> String {
+    let (mut input, mut desk) = (input.to_vec(), Desk::default());
+    let answer = session.handle_input(&mut input, &mut desk, now);
+    session.handle_answered(answer, answer.len());
+    String::from_utf8_lossy(answer).into_owned()
+}
+
+#[test]
+fn reads_grow_while_a_client_fills_them_and_shrink_again() {
+    let mut session = stream();
+    let mut sizes = Vec::new();
+    for _ in 0..5 {
+        sizes.push(session.read_size());
+        let full = vec![b'x'; session.read_size()];
+        answer(&mut session, &full, START);
+    }
+    assert_eq!(sizes, [1024, 4096, 16 * 1024, 64 * 1024, 64 * 1024]);
+    sizes.clear();
+    for _ in 0..4 {
+        answer(&mut session, b"x", START);
+        sizes.push(session.read_size());
+    }
+    assert_eq!(sizes, [16 * 1024, 4096, 1024, 1024]);
+}
+
+#[test]
+fn what_the_socket_refuses_is_kept_and_nothing_is_read_meanwhile() {
+    let (mut session, mut desk, mut input) = (stream(), Desk::default(), *b"hello");
+    let answer = session.handle_input(&mut input, &mut desk, START);
+    session.handle_answered(answer, 2);
+    assert_eq!((session.unsent(), session.poll_action()), (&b"LLO"[..], Action::Write));
+    assert_eq!(session.poll_timeout(), at(30_000), "write_timeout");
+    session.handle_written(1, at(5));
+    assert_eq!((session.unsent(), session.poll_timeout()), (&b"LO"[..], at(30_005)));
+    session.handle_written(2, at(6));
+    assert_eq!((session.unsent(), session.poll_action()), (&b""[..], Action::Read));
+    assert!(session.held.is_none(), "an idle connection owns no buffer");
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_reset() {
+    let (mut session, mut desk, mut input) = (stream(), Desk::default(), *b"hello");
+    let answer = session.handle_input(&mut input, &mut desk, START);
+    session.handle_answered(answer, 0);
+    session.handle_timeout(&mut desk, at(30_000));
+    assert_eq!(session.poll_action(), Action::Close { reset: true });
+    assert_eq!(session.end_reason(), Some(EndReason::WriteTimeout));
+}
+
+#[test]
+fn after_the_clients_end_all_is_sent_before_the_close() {
+    let (mut session, mut desk) = (lines(), Desk::default());
+    assert_eq!(answer(&mut session, b"one\ntwo", START), "ONE\n");
+    let last = session.handle_end_of_input(&mut desk, START);
+    assert_eq!(last, b"TWO");
+    session.handle_answered(last, 1);
+    assert_eq!(session.poll_action(), Action::Write);
+    session.handle_written(2, START);
+    assert_eq!(session.poll_action(), Action::Close { reset: false });
+    assert_eq!(session.end_reason(), Some(EndReason::ClientFin));
+}
+
+#[test]
+fn an_end_that_is_ours_is_staged() {
+    let (mut session, mut desk) = (lines(), Desk::default());
+    assert_eq!(answer(&mut session, b"one\n01234567890", START), "ONE\n");
+    assert_eq!(session.poll_action(), Action::ShutDown);
+    session.handle_shut_down(at(1));
+    assert_eq!((session.poll_action(), session.poll_timeout()), (Action::Read, at(2001)));
+    assert_eq!(answer(&mut session, &[b'x'; 60_000], at(2)), "", "what comes now is thrown away");
+    assert_eq!(session.poll_action(), Action::Read);
+    answer(&mut session, &[b'x'; 6_000], at(3));
+    assert_eq!(session.poll_action(), Action::Close { reset: false }, "but not for ever");
+
+    let mut session = lines();
+    answer(&mut session, b"01234567890", START);
+    session.handle_shut_down(START);
+    session.handle_timeout(&mut desk, at(2000));
+    assert_eq!(session.poll_action(), Action::Close { reset: false });
+    assert_eq!(session.end_reason(), Some(EndReason::MessageTooLong));
+}
+
+#[test]
+fn a_line_must_end_in_time_however_it_drips() {
+    let (mut session, mut desk) = (lines(), Desk::default());
+    for now in 1..9 {
+        answer(&mut session, b"x", at(now * 1000));
+        assert_eq!(session.poll_timeout(), at(31_000), "it counts from the first byte");
+    }
+    answer(&mut session, b"\ny", at(9_000));
+    assert_eq!(session.poll_timeout(), at(39_000), "the next one counts anew");
+    session.handle_timeout(&mut desk, at(39_000));
+    assert_eq!(session.end_reason(), Some(EndReason::MessageTimeout));
+}
+
+#[test]
+fn half_a_character_is_flushed_in_time_and_the_connection_goes_on() {
+    let (mut session, mut desk) = (stream(), Desk::default());
+    assert_eq!(answer(&mut session, b"a\xC3", at(1000)), "A");
+    assert_eq!(session.poll_timeout(), at(31_000));
+    assert_eq!(session.handle_timeout(&mut desk, at(31_000)), b"\xC3");
+    assert_eq!((session.poll_action(), session.end_reason()), (Action::Read, None));
+    assert_eq!(session.poll_timeout(), at(631_000), "idle_timeout");
+}
+
+#[test]
+fn bad_bytes_end_it_after_what_came_before_where_that_is_asked_for() {
+    let mut session = session("stream", "uppercase", InvalidUtf8::Close, Limits::default());
+    assert_eq!(answer(&mut session, b"good\xFFbad", START), "GOOD");
+    assert_eq!((session.poll_action(), session.end_reason()), (Action::ShutDown, Some(EndReason::InvalidUtf8)));
+}
+
+#[test]
+fn a_drain_waits_for_quiet_and_answers_what_is_held_back() {
+    let (mut session, mut desk) = (stream(), Desk::default());
+    answer(&mut session, b"a\xC3", at(500));
+    session.handle_drain(at(1000), Duration::from_millis(100));
+    assert_eq!(session.poll_timeout(), at(1100));
+    answer(&mut session, b"\xA9b\xC3", at(1050));
+    assert_eq!(session.poll_timeout(), at(1150), "it was not quiet");
+    assert_eq!(session.handle_timeout(&mut desk, at(1150)), b"\xC3");
+    assert_eq!(session.poll_action(), Action::Close { reset: false });
+    assert_eq!(session.end_reason(), Some(EndReason::Drained));
+}
+
+#[test]
+fn every_reason_has_its_own_word() {
+    let words: std::collections::HashSet<_> = EndReason::ALL.iter().map(|reason| reason.word()).collect();
+    assert_eq!(words.len(), EndReason::ALL.len());
+    assert!(EndReason::ALL.iter().enumerate().all(|(n, reason)| *reason as usize == n));
+}
