@@ -13,7 +13,8 @@ use crate::signals::{self, Signal};
 use crate::systemd::{self, Passed};
 use crossbeam_channel::{Receiver, after, never, select, tick};
 use std::fmt::Write;
-use std::time::{Duration, Instant};
+use std::io::{self, IsTerminal};
+use std::time::Duration;
 
 /// How long a stop at once may take; what has not ended by then ends with the process.
 const STOP_WAIT: Duration = Duration::from_secs(1);
@@ -32,7 +33,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
     let system = |what: &str, error: &dyn std::fmt::Display| {
         Failure::new(Exit::System, format!("cannot {what}: {}", plain(error)))
     };
-    let _log = logging::start(config.log.level).map_err(|error| system("start the log", &error))?;
+    let _log = logging::start(config.log.level)?;
     let another = match config.source {
         Source::BuiltIn => "shoutd -c config/config.toml names another",
         Source::File(_) => "-c FILE names another",
@@ -59,8 +60,9 @@ pub fn run(config: Config) -> Result<(), Failure> {
     );
     systemd::ready(&format!("listening on {addresses}"));
 
-    let mut daemon = Daemon { server, signals, running: 0, stopping: None, silent: Vec::new() };
-    daemon.running = daemon.server.running();
+    let running = server.running();
+    let terminal = io::stderr().is_terminal();
+    let mut daemon = Daemon { server, signals, running, stage: Stage::Serving, silent: Vec::new(), terminal };
     let result = daemon.attend(drain_timeout);
     daemon.say_goodbye();
     result
@@ -72,10 +74,18 @@ struct Daemon {
     signals: Receiver<Signal>,
     /// Threads that have not said that they ended.
     running: usize,
-    /// Since when it has been stopping.
-    stopping: Option<Instant>,
+    stage: Stage,
     /// The threads that owe a sign of life.
     silent: Vec<String>,
+    /// Whether it was started on a terminal.
+    terminal: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Serving,
+    Draining,
+    Stopping,
 }
 
 impl Daemon {
@@ -87,15 +97,19 @@ impl Daemon {
         let mut deadline = never();
         while self.running > 0 {
             select! {
-                recv(self.signals) -> signal => match signal {
-                    Ok(Signal::Hangup) => log::warn!("SIGHUP: reload is not there yet; restart to use a changed configuration"),
-                    Ok(signal) if self.stopping.is_none() => {
-                        self.begin_stop(signal);
+                recv(self.signals) -> signal => match (signal, self.stage) {
+                    (Ok(Signal::Hangup), _) if !self.is_hung_up() => {
+                        log::warn!("SIGHUP: reload is not there yet; restart to use a changed configuration");
+                    }
+                    (Ok(signal), Stage::Serving) => {
+                        self.begin_drain(signal);
                         progress = tick(STATUS_EVERY);
                         deadline = after(drain_timeout + STOP_WAIT);
                     }
-                    _ => {
+                    (_, Stage::Stopping) => {}
+                    (_, Stage::Serving | Stage::Draining) => {
                         log::info!("stopping at once");
+                        self.stage = Stage::Stopping;
                         self.server.stop();
                         deadline = after(STOP_WAIT);
                     }
@@ -112,19 +126,28 @@ impl Daemon {
         Ok(())
     }
 
-    fn begin_stop(&mut self, signal: Signal) {
-        let name = if signal == Signal::Interrupt { "SIGINT" } else { "SIGTERM" };
+    fn begin_drain(&mut self, signal: Signal) {
+        let name = match signal {
+            Signal::Interrupt => "SIGINT",
+            Signal::Terminate => "SIGTERM",
+            Signal::Hangup => "the terminal is gone",
+        };
         let open = counted(self.server.open(), "connection");
         log::info!("{name}: stopping, {open} open; once more stops at once");
         systemd::stopping(&format!("stopping, {open} open"));
-        self.stopping = Some(Instant::now());
+        self.stage = Stage::Draining;
         self.server.drain();
+    }
+
+    /// Whether SIGHUP says what its name does: that the terminal it was started on is closed.
+    fn is_hung_up(&self) -> bool {
+        self.terminal && !io::stderr().is_terminal()
     }
 
     fn thread_ended(&mut self, event: Option<Event>) -> Result<(), Failure> {
         let Some(Event::ThreadEnded { name, fault }) = event else { return Ok(()) };
         self.running = self.running.saturating_sub(1);
-        let fault = fault.or_else(|| self.stopping.is_none().then(|| "nobody told it to".to_owned()));
+        let fault = fault.or_else(|| (self.stage == Stage::Serving).then(|| "nobody told it to".to_owned()));
         match fault {
             Some(fault) => Err(Failure::new(Exit::OwnFault, format!("the thread {name} ended: {fault}"))),
             None => Ok(()),
@@ -189,7 +212,7 @@ fn describe(listener: &Listener) -> String {
 fn refused(error: StartError) -> Failure {
     let exit = match &error {
         StartError::Bind(error) if error.permission => Exit::Permission,
-        StartError::Bind(_) | StartError::System(_) => Exit::System,
+        StartError::Bind(_) | StartError::System(_) | StartError::NoConnections { .. } => Exit::System,
         StartError::TooManyConnections { .. } => Exit::Config,
     };
     Failure::new(exit, error.to_string())

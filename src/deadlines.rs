@@ -26,7 +26,7 @@ impl Moment {
         Duration::from_millis(self.0.saturating_sub(earlier.0))
     }
 
-    /// The moment `duration` later, rounded up so that a deadline never comes early.
+    /// The moment `duration` later, to the millisecond.
     #[must_use]
     pub fn after(self, duration: Duration) -> Moment {
         let millis = duration.as_nanos().div_ceil(1_000_000);
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn a_moment_is_never_early_and_never_wraps() {
+    fn a_moment_is_rounded_up_and_never_wraps() {
         assert_eq!(Moment::from_millis(5).after(Duration::from_micros(1)), Moment::from_millis(6));
         assert_eq!(Moment::from_millis(5).after(Duration::MAX), Moment::NEVER);
     }

@@ -6,6 +6,7 @@
 //! which a thread of its own empties to stderr. When the channel is full, because nobody reads the
 //! pipe that stderr is, lines are dropped and counted.
 
+use crate::failure::{Exit, Failure};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use env_logger::fmt::Formatter;
 use log::{Level, LevelFilter, Record};
@@ -51,12 +52,16 @@ enum Entry {
 ///
 /// # Errors
 ///
-/// When the system refuses a thread.
-pub fn start(level: LevelFilter) -> io::Result<Log> {
+/// When `SHOUTD_LOG` is no level, or the system refuses a thread.
+pub fn start(level: LevelFilter) -> Result<Log, Failure> {
+    let level = level_asked_for()?.unwrap_or(level);
     let (queue, entries) = bounded(LINES);
     let dropped = Arc::<AtomicU64>::default();
     let writer = Writer { queue: queue.clone(), dropped: Arc::clone(&dropped) };
-    std::thread::Builder::new().name("log".to_owned()).spawn(move || drain(&entries, &dropped))?;
+    std::thread::Builder::new()
+        .name("log".to_owned())
+        .spawn(move || drain(&entries, &dropped))
+        .map_err(|error| Failure::new(Exit::System, format!("cannot start the log: {error}")))?;
 
     let style = style();
     let mut builder = env_logger::Builder::new();
@@ -68,11 +73,7 @@ pub fn start(level: LevelFilter) -> io::Result<Log> {
     });
     builder.target(env_logger::Target::Pipe(Box::new(writer)));
     // the filter lets everything through, so that the level can be raised later by one store
-    match std::env::var(VARIABLE) {
-        Ok(filters) => builder.parse_filters(&filters),
-        Err(_) => builder.filter_level(LevelFilter::Trace),
-    };
-    if builder.try_init().is_ok() && std::env::var_os(VARIABLE).is_none() {
+    if builder.filter_level(LevelFilter::Trace).try_init().is_ok() {
         log::set_max_level(level);
     }
     std::panic::set_hook(Box::new(|panic| {
@@ -80,6 +81,21 @@ pub fn start(level: LevelFilter) -> io::Result<Log> {
         log::error!("fault in the thread {}: {panic}; please report it", thread.name().unwrap_or("without a name"));
     }));
     Ok(Log { queue })
+}
+
+/// The level that `SHOUTD_LOG` names.
+fn level_asked_for() -> Result<Option<LevelFilter>, Failure> {
+    let asked = std::env::var(VARIABLE).unwrap_or_default();
+    if asked.is_empty() {
+        return Ok(None);
+    }
+    asked.parse().map(Some).map_err(|_| {
+        let asked = one_line(&asked);
+        Failure::new(
+            Exit::Usage,
+            format!("{VARIABLE}={asked} is no level; one of error, warn, info, debug, trace, off"),
+        )
+    })
 }
 
 impl Drop for Log {
@@ -112,20 +128,25 @@ impl Write for Writer {
 }
 
 fn drain(entries: &Receiver<Entry>, dropped: &AtomicU64) {
+    let mut waiting = None;
     for entry in entries {
         match entry {
             Entry::Line(line) => {
                 // a log that cannot be written has nobody to be told to
                 let _ = io::stderr().write_all(&line);
             }
-            Entry::Flush(done) => {
-                let _ = done.send(());
-            }
+            Entry::Flush(done) => waiting = Some(done),
         }
         if entries.is_empty() {
             let lost = dropped.swap(0, Relaxed);
             if lost > 0 {
                 log::warn!("{lost} lines of this log were dropped: they came faster than they were read");
+            }
+            // that line, too, is to be written before the end
+            if entries.is_empty()
+                && let Some(done) = waiting.take()
+            {
+                let _ = done.send(());
             }
         }
     }

@@ -2,14 +2,30 @@
 
 use clap::Parser;
 use shoutd::cli::Cli;
+use shoutd::failure::Failure;
 use std::io::Write;
 use std::process::ExitCode;
+use std::sync::mpsc;
+use std::time::Duration;
+
+/// How long the end of the program waits for its last words to be written.
+const FAREWELL: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let Err(failure) = Cli::parse().run() else { return ExitCode::SUCCESS };
-    // a text of several lines is a report that stands by itself, with places that editors find
-    let head = if failure.text.contains('\n') { "" } else { "error: " };
-    // with nobody to tell, the exit code has to do
-    let _ = writeln!(std::io::stderr().lock(), "{head}{failure}");
-    ExitCode::from(failure.exit as u8)
+    let exit = failure.exit;
+    tell(failure);
+    ExitCode::from(exit as u8)
+}
+
+/// Writes `failure` to stderr; where that is a pipe which nobody reads, the exit code has to do.
+fn tell(failure: Failure) {
+    let (done, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        // a text of several lines is a report that stands by itself, with places that editors find
+        let head = if failure.text.contains('\n') { "" } else { "error: " };
+        let _ = writeln!(std::io::stderr().lock(), "{head}{failure}");
+        let _ = done.send(());
+    });
+    let _ = told.recv_timeout(FAREWELL);
 }

@@ -9,13 +9,12 @@
 
 use super::admission::Admission;
 use super::listener::{Listening, Local};
-use super::mailbox::Post;
+use super::orders::Orders;
 use super::plain;
 use super::poll::{Interest, Poll};
-use super::pulse::Pulse;
 use super::stream::Peer;
-use super::worker::{Arrival, Drain, Handle, ToWorker};
-use crate::deadlines::{Clock, Moment};
+use super::worker::{Arrival, Handle};
+use crate::deadlines::Moment;
 use crate::metrics::AcceptCounters;
 use crate::session::Service;
 use crate::transform::Context;
@@ -30,27 +29,18 @@ use std::time::Duration;
 
 /// How many connections a listener may bring in one turn, so that others get theirs.
 const BATCH: usize = 64;
-/// How many messages may wait for the acceptor.
-const MAILBOX: usize = 16;
 /// How soon mailboxes that were all full are tried again.
 const BUSY_RETRY: Duration = Duration::from_millis(1);
 /// How soon descriptors that ran out are tried again: clients wait no longer than this for one.
 const DESCRIPTORS_RETRY: Duration = Duration::from_millis(100);
 /// How soon memory that ran out is tried again, at first and at most.
 const MEMORY_RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+/// How soon a listener that gives nothing but failures is tried again.
+const FAILURES_RETRY: Duration = Duration::from_millis(10);
 /// How long descriptors may be out before clients that wait are sent away instead.
 const SHED_AFTER: Duration = Duration::from_secs(5);
-/// How often, at most, a pause is logged.
+/// How often, at most, it is logged that clients must wait.
 const TELL_EVERY: Duration = Duration::from_secs(5);
-
-/// What the acceptor is told.
-#[derive(Debug)]
-pub enum ToAcceptor {
-    /// Accept what the backlogs hold, close the listeners, tell the workers, end.
-    Drain(Drain),
-    /// Close the listeners, and end.
-    Stop,
-}
 
 /// A listener with what is served on it.
 #[derive(Debug)]
@@ -66,10 +56,13 @@ pub struct Door {
 /// The accepting thread's whole state.
 #[derive(Debug)]
 pub struct Acceptor {
-    poll: Poll<ToAcceptor>,
+    poll: Poll,
     doors: Vec<Door>,
+    /// Which door is looked at first; each in its turn, so that none keeps the others out.
+    first: usize,
     workers: Vec<Handle>,
     admission: Arc<Admission>,
+    orders: Arc<Orders>,
     counters: Arc<AcceptCounters>,
     gate: Gate,
     watching: bool,
@@ -77,7 +70,6 @@ pub struct Acceptor {
     reserve: Option<OwnedFd>,
     in_hand: Option<Arrival>,
     tell_next: Moment,
-    drain: Option<(Drain, Moment)>,
 }
 
 /// Why nothing is accepted now.
@@ -87,8 +79,8 @@ enum Gate {
     Open,
     /// All places are taken; the one who gives one back rings.
     Full,
-    /// All mailboxes are full.
-    Busy,
+    /// All mailboxes are full, or all that came were failures.
+    Busy { retry: Moment },
     /// Descriptors or memory are out.
     Paused { since: Moment, retry: Moment, delay: Duration, told: bool },
 }
@@ -100,32 +92,24 @@ enum Fault {
     None,
     /// The client's, or its network's: the next one is tried at once.
     Client,
-    /// The system's, which is short of descriptors or memory: later.
+    /// The system's, which is short of something: later.
     Shortage,
     /// Our own.
     Ours,
 }
 
 impl Acceptor {
-    /// A poll with a mailbox of the right size for an acceptor, and the post for it.
-    ///
-    /// # Errors
-    ///
-    /// When the system has no more descriptors.
-    pub fn poll(clock: Clock, pulse: Arc<Pulse>) -> io::Result<(Post<ToAcceptor>, Poll<ToAcceptor>)> {
-        Poll::new(MAILBOX, clock, pulse)
-    }
-
-    /// An acceptor for `doors`, which hands over to `workers`.
+    /// An acceptor for `doors`, which sleeps in `poll` and hands over to `workers`.
     ///
     /// # Errors
     ///
     /// When the system is short of memory or watches.
     pub fn new(
-        poll: Poll<ToAcceptor>,
+        poll: Poll,
         doors: Vec<Door>,
         workers: Vec<Handle>,
         admission: Arc<Admission>,
+        orders: Arc<Orders>,
         counters: Arc<AcceptCounters>,
     ) -> io::Result<Acceptor> {
         for (token, door) in (0..).zip(&doors) {
@@ -134,15 +118,16 @@ impl Acceptor {
         Ok(Acceptor {
             poll,
             doors,
+            first: 0,
             workers,
             admission,
+            orders,
             counters,
             gate: Gate::Open,
             watching: true,
             reserve: spare_descriptor(),
             in_hand: None,
             tell_next: Moment::from_millis(0),
-            drain: None,
         })
     }
 
@@ -154,17 +139,17 @@ impl Acceptor {
     pub fn run(mut self) -> io::Result<()> {
         loop {
             self.poll.turn(self.next_look())?;
-            for message in self.poll.messages() {
-                match message {
-                    ToAcceptor::Drain(drain) => {
-                        let deadline = self.poll.now().after(drain.timeout);
-                        self.drain = Some((drain, deadline));
-                    }
-                    ToAcceptor::Stop => return Ok(()),
-                }
+            if self.orders.is_stop() {
+                return Ok(());
             }
             self.accept_all()?;
             if self.has_drained() {
+                // closing a listener resets whoever waits in its backlog, so it comes last
+                self.doors.clear();
+                self.orders.nobody_comes();
+                for worker in &self.workers {
+                    worker.post.bell().ring();
+                }
                 return Ok(());
             }
             self.watch()?;
@@ -175,16 +160,15 @@ impl Acceptor {
     fn next_look(&self) -> Option<Moment> {
         let retry = match self.gate {
             Gate::Open | Gate::Full => None,
-            Gate::Busy => Some(self.poll.now().after(BUSY_RETRY)),
-            Gate::Paused { retry, .. } => Some(retry),
+            Gate::Busy { retry } | Gate::Paused { retry, .. } => Some(retry),
         };
-        let drain = self.drain.as_ref().map(|(_, deadline)| *deadline);
-        retry.into_iter().chain(drain).min()
+        let give_up = self.orders.draining().map(|(_, deadline)| *deadline);
+        retry.into_iter().chain(give_up).min()
     }
 
     /// Accepts from the doors that epoll reported, or from all when it was not asked about them.
     fn accept_all(&mut self) -> io::Result<()> {
-        if let Gate::Paused { retry, .. } = self.gate
+        if let Gate::Busy { retry } | Gate::Paused { retry, .. } = self.gate
             && self.poll.now() < retry
         {
             return Ok(());
@@ -195,13 +179,17 @@ impl Acceptor {
                 return Ok(());
             }
         }
-        // one batch from each, also while draining, when it is the backlog: no flood delays the end
-        let asked = self.watching && self.drain.is_none();
+        // one batch from each, also while draining, when it is a backlog: no flood delays the end
+        let asked = self.watching && self.orders.draining().is_none();
         let reported: Vec<u64> = (0..).map_while(|nth| self.poll.token(nth)).collect();
-        for index in (0..self.doors.len()).filter(|index| !asked || reported.contains(&(*index as u64))) {
-            self.accept_from(index)?;
-            if !self.is_open() {
-                break;
+        let doors = self.doors.len().max(1);
+        self.first = (self.first + 1) % doors;
+        for index in (self.first..self.first + doors).map(|index| index % doors) {
+            if !asked || reported.contains(&(index as u64)) {
+                self.accept_from(index)?;
+                if !self.is_open() {
+                    break;
+                }
             }
         }
         Ok(())
@@ -211,11 +199,13 @@ impl Acceptor {
     fn accept_from(&mut self, index: usize) -> io::Result<()> {
         const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
         let Some(door) = self.doors.get(index) else { return Ok(()) };
-        let batch = if self.drain.is_some() { door.backlog as usize } else { BATCH };
+        // the kernel lets one more wait than it was told
+        let batch = if self.orders.draining().is_some() { door.backlog as usize + 1 } else { BATCH };
+        let mut failures = 0;
         for _ in 0..batch {
             let Some(door) = self.doors.get(index) else { return Ok(()) };
             if !self.admission.enter() {
-                self.gate = Gate::Full;
+                self.fill();
                 return Ok(());
             }
             match rustix::net::acceptfrom_with(&door.listening, FLAGS) {
@@ -236,9 +226,12 @@ impl Acceptor {
                             self.resume();
                             return Ok(());
                         }
-                        Fault::Client => self.counters.client_errors.add(1),
+                        Fault::Client => {
+                            self.counters.client_errors.add(1);
+                            failures += 1;
+                        }
                         Fault::Shortage => {
-                            self.pause(errno, index);
+                            self.pause(errno);
                             return Ok(());
                         }
                         Fault::Ours => return Err(errno.into()),
@@ -246,37 +239,48 @@ impl Acceptor {
                 }
             }
         }
+        if failures == batch {
+            // as when a firewall's refusal (EPERM) does not take the client out of the queue
+            self.gate = Gate::Busy { retry: self.poll.now().after(FAILURES_RETRY) };
+        }
         Ok(())
+    }
+
+    /// All places are taken.
+    fn fill(&mut self) {
+        self.gate = Gate::Full;
+        if self.poll.now() >= self.tell_next {
+            self.tell_next = self.poll.now().after(TELL_EVERY);
+            log::warn!("all {} connections are taken; new clients wait in the backlog", self.admission.max());
+        }
     }
 
     /// Gives a connection to the worker with the fewest, or keeps it in hand when all are full.
     fn hand_over(&mut self, arrival: Arrival) {
-        let mut message = ToWorker::Connection(arrival);
+        let mut arrival = arrival;
         let least = self.workers.iter().min_by_key(|worker| worker.load.load(Relaxed));
         for worker in least.into_iter().chain(&self.workers) {
             worker.load.fetch_add(1, Relaxed);
-            match worker.post.post(message) {
+            match worker.post.post(arrival) {
                 Ok(()) => {
                     self.gate = Gate::Open;
                     return;
                 }
                 Err(back) => {
                     worker.load.fetch_sub(1, Relaxed);
-                    message = back;
+                    arrival = back;
                 }
             }
         }
-        if let ToWorker::Connection(arrival) = message {
-            self.in_hand = Some(arrival);
-            self.gate = Gate::Busy;
-        }
+        self.in_hand = Some(arrival);
+        self.gate = Gate::Busy { retry: self.poll.now().after(BUSY_RETRY) };
     }
 
     fn is_open(&self) -> bool {
         self.gate == Gate::Open
     }
 
-    fn pause(&mut self, errno: Errno, index: usize) {
+    fn pause(&mut self, errno: Errno) {
         let (since, last, told) = match self.gate {
             Gate::Paused { since, delay, told, .. } => (since, Some(delay), told),
             _ => {
@@ -300,7 +304,7 @@ impl Acceptor {
             );
         }
         if descriptors && self.poll.now().since(since) >= SHED_AFTER {
-            self.shed(index);
+            self.shed();
         }
         self.gate = Gate::Paused { since, retry: self.poll.now().after(delay), delay, told: told || tell };
     }
@@ -313,15 +317,13 @@ impl Acceptor {
     }
 
     /// Sends one client away that has waited for long, so that it need not wait for ever.
-    fn shed(&mut self, index: usize) {
-        if let (Some(reserve), Some(door)) = (self.reserve.take(), self.doors.get(index)) {
-            drop(reserve);
-            if let Ok(socket) = rustix::net::accept(&door.listening) {
-                drop(socket);
-                self.counters.shed.add(1);
-            }
+    fn shed(&mut self) {
+        drop(self.reserve.take());
+        if let Some(socket) = self.doors.iter().find_map(|door| rustix::net::accept(&door.listening).ok()) {
+            drop(socket);
+            self.counters.shed.add(1);
         }
-        self.reserve = self.reserve.take().or_else(spare_descriptor);
+        self.reserve = spare_descriptor();
     }
 
     /// Asks epoll about the listeners while connections are accepted, and only then.
@@ -337,28 +339,9 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Closes the listeners once their backlogs are empty, and passes the drain on.
-    ///
-    /// Closing a listener resets whoever waits in its backlog, so what waits is accepted first.
-    fn has_drained(&mut self) -> bool {
-        let Some((drain, deadline)) = &self.drain else { return false };
-        if !self.is_open() && self.poll.now() < *deadline {
-            return false;
-        }
-        let drain = drain.clone();
-        self.doors.clear();
-        for worker in &self.workers {
-            let mut message = ToWorker::Drain(drain.clone());
-            while let Err(back) = worker.post.post(message) {
-                if !worker.pulse.is_answered() {
-                    break;
-                }
-                message = back;
-                worker.post.bell().ring();
-                std::thread::sleep(BUSY_RETRY);
-            }
-        }
-        true
+    /// Whether it was told to drain, and nobody waits any more, or for too long.
+    fn has_drained(&self) -> bool {
+        self.orders.draining().is_some_and(|(_, deadline)| self.is_open() || self.poll.now() >= *deadline)
     }
 }
 
@@ -380,8 +363,9 @@ fn fault(errno: Errno) -> Fault {
         | Errno::NETUNREACH
         | Errno::CONNRESET
         | Errno::TIMEDOUT => Fault::Client,
-        Errno::MFILE | Errno::NFILE | Errno::NOBUFS | Errno::NOMEM => Fault::Shortage,
-        _ => Fault::Ours,
+        Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT => Fault::Ours,
+        // descriptors (EMFILE, ENFILE), memory (ENOBUFS, ENOMEM), or something else that may pass
+        _ => Fault::Shortage,
     }
 }
 

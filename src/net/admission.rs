@@ -1,6 +1,6 @@
 //! How many connections may be open at once, and who is told when there is room again.
 
-use super::mailbox::Bell;
+use super::bell::Bell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
@@ -25,7 +25,7 @@ impl Admission {
     /// [`leave`](Self::leave).
     ///
     /// The flag is set before the count is read again, and `leave` lowers the count before it
-    /// reads the flag: as with [the sleeping flag](super::mailbox), one of the two sees the other.
+    /// reads the flag: all of it is sequentially consistent, so one of the two sees the other.
     #[must_use]
     pub fn enter(&self) -> bool {
         if self.open.load(SeqCst) >= self.max {

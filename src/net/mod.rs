@@ -5,18 +5,22 @@
 //! - [`mailbox`]: a channel whose receiver sleeps in epoll, to the
 //! - [`worker`]: the threads that serve, each over its own table of
 //! - [`stream`]: connected sockets
-//! - [`poll`]: what both sleep in
-//! - [`admission`], [`pulse`], [`descriptors`]: what they share: places, signs of life, and the limit
-//!   of open files
+//! - [`poll`], [`bell`]: what these threads sleep in, and what wakes them
+//! - [`admission`], [`orders`], [`pulse`]: what they share: places, orders, signs of life
+//! - [`descriptors`]: the limit of open files
 
 pub mod acceptor;
 pub mod admission;
+pub mod bell;
 pub mod descriptors;
 pub mod listener;
 pub mod mailbox;
+pub mod orders;
 pub mod poll;
 pub mod pulse;
 pub mod stream;
+mod throttle;
+mod under_way;
 pub mod worker;
 
 /// An error in words, without the system's number for it.

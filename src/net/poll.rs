@@ -1,8 +1,8 @@
-//! What a thread sleeps in: one epoll over its sockets and its mailbox.
+//! What a thread sleeps in: one epoll over its sockets and its bell.
 //!
-//! What is done about an event or a message is the business of the thread.
+//! What is done about an event is the business of the thread.
 
-use super::mailbox::{Mailbox, Post};
+use super::bell::Bell;
 use super::pulse::Pulse;
 use crate::deadlines::{Clock, Moment};
 use rustix::event::{Timespec, epoll};
@@ -15,8 +15,8 @@ use std::time::Instant;
 
 /// How many reports a turn takes from epoll; enough that a light connection is not left out.
 const EVENTS: usize = 1024;
-/// The mailbox's token.
-const MAIL: u64 = u64::MAX;
+/// The bell's token.
+const BELL: u64 = u64::MAX;
 
 /// What a socket is watched for; always level-triggered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,30 +39,31 @@ impl From<Interest> for epoll::EventFlags {
     }
 }
 
-/// An epoll, a mailbox, and the time.
+/// An epoll, a bell, and the time.
 #[derive(Debug)]
-pub struct Poll<T> {
+pub struct Poll {
     epoll: OwnedFd,
-    mailbox: Mailbox<T>,
+    bell: Arc<Bell>,
     pulse: Arc<Pulse>,
     clock: Clock,
     now: Moment,
     tokens: Vec<u64>,
 }
 
-impl<T> Poll<T> {
-    /// A poll with a mailbox for at most `mail` messages, and the post for it.
+impl Poll {
+    /// A poll, and the bell that wakes it.
     ///
     /// # Errors
     ///
     /// When the system has no more descriptors.
-    pub fn new(mail: usize, clock: Clock, pulse: Arc<Pulse>) -> io::Result<(Post<T>, Poll<T>)> {
-        let (post, mailbox) = Mailbox::new(mail)?;
+    pub fn new(clock: Clock, pulse: Arc<Pulse>) -> io::Result<(Arc<Bell>, Poll)> {
+        let bell = Arc::new(Bell::new()?);
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
-        epoll::add(&epoll, &mailbox, epoll::EventData::new_u64(MAIL), flags)?;
+        epoll::add(&epoll, &bell, epoll::EventData::new_u64(BELL), flags)?;
         let now = clock.moment(Instant::now());
-        Ok((post, Poll { epoll, mailbox, pulse, clock, now, tokens: Vec::with_capacity(EVENTS) }))
+        let poll = Poll { epoll, bell: Arc::clone(&bell), pulse, clock, now, tokens: Vec::with_capacity(EVENTS) };
+        Ok((bell, poll))
     }
 
     /// Watches `socket`, whose events are then told by `token`, which is not `u64::MAX`.
@@ -83,27 +84,31 @@ impl<T> Poll<T> {
         epoll::modify(&self.epoll, socket, epoll::EventData::new_u64(token), interest.into())
     }
 
-    /// Sleeps until there is an event or a message, or it is `until`; then reads the clock, once
-    /// for the whole turn, and gives a sign of life.
+    /// Sleeps until there is an event or a ring, or it is `until`; then reads the clock, once for
+    /// the whole turn, and gives a sign of life.
     ///
     /// # Errors
     ///
     /// When epoll fails, which is a fault of shoutd's own.
     pub fn turn(&mut self, until: Option<Moment>) -> io::Result<()> {
-        let timeout = if self.mailbox.fall_asleep() {
+        let timeout = if self.bell.fall_asleep() {
             until.and_then(|until| Timespec::try_from(until.since(self.now)).ok())
         } else {
             Some(Timespec::default())
         };
         let mut events = [const { MaybeUninit::uninit() }; EVENTS];
-        let waited = epoll::wait(&self.epoll, &mut events, timeout.as_ref());
-        self.mailbox.wake_up();
+        let mut waited = epoll::wait(&self.epoll, &mut events, timeout.as_ref());
+        if let Err(Errno::INTR) = waited {
+            // as after SIGCONT: what happened meanwhile comes before what is now overdue
+            waited = epoll::wait(&self.epoll, &mut events, Some(&Timespec::default()));
+        }
+        self.bell.wake_up();
         self.now = self.clock.moment(Instant::now());
         self.pulse.answer();
         self.tokens.clear();
         match waited {
             Ok((events, _)) => {
-                self.tokens.extend(events.iter().map(|event| event.data.u64()).filter(|token| *token != MAIL));
+                self.tokens.extend(events.iter().map(|event| event.data.u64()).filter(|token| *token != BELL));
                 Ok(())
             }
             Err(Errno::INTR) => Ok(()),
@@ -117,13 +122,7 @@ impl<T> Poll<T> {
         self.now
     }
 
-    /// The messages that are there now; those that come meanwhile are left for the next turn.
-    #[must_use]
-    pub fn messages(&self) -> Vec<T> {
-        self.mailbox.messages().collect()
-    }
-
-    /// The token of this turn's `nth` event; the mailbox's, which only ends a sleep, is left out.
+    /// The token of this turn's `nth` event; the bell's, which only ends a sleep, is left out.
     #[must_use]
     pub fn token(&self, nth: usize) -> Option<u64> {
         self.tokens.get(nth).copied()

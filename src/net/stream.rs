@@ -2,6 +2,7 @@
 //!
 //! What is read and written, and why a connection is closed, is not known here.
 
+use super::under_way::under_way;
 use crate::session::EndReason;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
@@ -70,6 +71,12 @@ impl Stream {
             Ok(n) => Outcome::Moved(n),
             Err(errno) => failed(errno),
         }
+    }
+
+    /// Bytes that were written and the other end has not acknowledged.
+    #[must_use]
+    pub fn under_way(&self) -> usize {
+        under_way(&self.socket).unwrap_or(0)
     }
 
     /// Sends FIN behind what was written.

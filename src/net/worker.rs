@@ -7,11 +7,13 @@
 //! short can be missed, and a connection uses at most one read buffer of each turn.
 
 use super::admission::Admission;
-use super::mailbox::Post;
+use super::mailbox::{Mailbox, Post};
+use super::orders::{Drain, Orders};
 use super::plain;
 use super::poll::{Interest, Poll};
 use super::pulse::Pulse;
 use super::stream::{Outcome, Peer, Stream};
+use super::throttle::Throttle;
 use crate::deadlines::{Clock, Deadlines, Moment};
 use crate::metrics::Counters;
 use crate::session::{Action, Desk, EndReason, Service, Session};
@@ -21,21 +23,9 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Duration;
 
-/// How many messages may wait for a worker.
+/// How many connections may wait for a worker.
 const MAILBOX: usize = 1024;
-
-/// What a worker is told.
-#[derive(Debug)]
-pub enum ToWorker {
-    /// Serve this connection.
-    Connection(Arrival),
-    /// Serve each connection until it was quiet for a while, then end.
-    Drain(Drain),
-    /// Close everything now, and end.
-    Stop,
-}
 
 /// A connection on its way from the acceptor to a worker; its place is taken.
 #[derive(Debug)]
@@ -50,28 +40,11 @@ pub struct Arrival {
     pub context: Option<Box<Context>>,
 }
 
-/// How a stop goes: each open connection is served until its end or until it was quiet for a while.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Drain {
-    /// How long a connection must be quiet before a stop closes it.
-    pub idle: Duration,
-    /// Over how long the closing of quiet connections is spread.
-    pub spread: Duration,
-    /// When a stop gives up on those that are still busy.
-    pub timeout: Duration,
-}
-
-impl Default for Drain {
-    fn default() -> Self {
-        Drain { idle: Duration::from_secs(1), spread: Duration::from_secs(1), timeout: Duration::from_secs(30) }
-    }
-}
-
 /// What others know of a worker.
 #[derive(Debug, Clone)]
 pub struct Handle {
-    /// Where its messages go.
-    pub post: Post<ToWorker>,
+    /// Where its connections go.
+    pub post: Post<Arrival>,
     /// What it counts.
     pub counters: Arc<Counters>,
     /// Whether it turns.
@@ -83,15 +56,18 @@ pub struct Handle {
 /// An event-loop thread's whole state.
 #[derive(Debug)]
 pub struct Worker {
-    poll: Poll<ToWorker>,
+    poll: Poll,
+    mailbox: Mailbox<Arrival>,
     handle: Handle,
     admission: Arc<Admission>,
+    orders: Arc<Orders>,
     table: Slab<Connection>,
     generation: u32,
     deadlines: Deadlines,
     input: Vec<u8>,
     desk: Desk,
-    ending: Option<Moment>,
+    draining: bool,
+    ends: Throttle,
 }
 
 #[derive(Debug)]
@@ -112,20 +88,24 @@ impl Worker {
     /// # Errors
     ///
     /// When the system has no more descriptors.
-    pub fn new(read_max: usize, admission: Arc<Admission>, clock: Clock) -> io::Result<Worker> {
+    pub fn new(read_max: usize, admission: Arc<Admission>, orders: Arc<Orders>, clock: Clock) -> io::Result<Worker> {
         let pulse = Arc::<Pulse>::default();
-        let (post, poll) = Poll::new(MAILBOX, clock, Arc::clone(&pulse))?;
+        let (bell, poll) = Poll::new(clock, Arc::clone(&pulse))?;
+        let (post, mailbox) = Mailbox::new(MAILBOX, bell);
         let handle = Handle { post, counters: Arc::default(), pulse, load: Arc::default() };
         Ok(Worker {
             poll,
+            mailbox,
             handle,
             admission,
+            orders,
             table: Slab::new(),
             generation: 0,
             deadlines: Deadlines::default(),
             input: vec![0; read_max],
             desk: Desk::default(),
-            ending: None,
+            draining: false,
+            ends: Throttle::default(),
         })
     }
 
@@ -135,36 +115,49 @@ impl Worker {
         self.handle.clone()
     }
 
-    /// Serves until it was told to end and its last connection has.
+    /// Serves until it is told to stop, or nobody comes any more and its last connection has ended.
     ///
     /// # Errors
     ///
     /// When epoll fails, which is a fault of shoutd's own.
     pub fn run(mut self) -> io::Result<()> {
-        while self.ending.is_none() || !self.table.is_empty() {
-            let until = self.deadlines.next().into_iter().chain(self.ending).min();
-            self.poll.turn(until)?;
-            self.handle_mail();
+        loop {
+            let give_up = self.orders.draining().map(|(_, deadline)| *deadline);
+            self.poll.turn(self.deadlines.next().into_iter().chain(give_up).min())?;
+            if self.orders.is_stop() {
+                for arrival in self.mailbox.messages() {
+                    self.welcome(arrival);
+                }
+                self.end_all(EndReason::Stopped);
+                return Ok(());
+            }
+            // looked at before the mailbox: what was posted before it was said is there then
+            let nobody_comes = self.orders.does_nobody_come();
+            for arrival in self.mailbox.messages() {
+                self.welcome(arrival);
+            }
+            self.obey_drain();
             let mut nth = 0;
             while let Some(token) = self.poll.token(nth) {
                 self.handle_event(token);
                 nth += 1;
             }
             self.handle_deadlines();
+            if nobody_comes && self.mailbox.is_empty() && self.table.is_empty() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 
-    fn handle_mail(&mut self) {
-        let now = self.poll.now();
-        for message in self.poll.messages() {
-            match message {
-                ToWorker::Connection(arrival) => self.welcome(arrival),
-                ToWorker::Drain(drain) => self.begin_drain(&drain),
-                ToWorker::Stop => {
-                    self.ending = Some(now);
-                    self.stop_all(EndReason::Stopped);
-                }
+    fn obey_drain(&mut self) {
+        let orders = Arc::clone(&self.orders);
+        if let Some((drain, deadline)) = orders.draining() {
+            if !self.draining {
+                self.draining = true;
+                self.begin_drain(drain);
+            }
+            if *deadline <= self.poll.now() {
+                self.end_all(EndReason::DrainDeadline);
             }
         }
     }
@@ -175,6 +168,9 @@ impl Worker {
         let mut session = Session::new(arrival.service, arrival.context, now);
         let stream = Stream::new(arrival.socket);
         let key = self.table.vacant_key();
+        if let Some((drain, _)) = self.orders.draining() {
+            session.handle_drain(now, drain.idle);
+        }
         if let Err(errno) = self.poll.add(&stream, token(key, self.generation), Interest::Read) {
             log::warn!("cannot watch a new connection: {}", plain(errno));
             session.handle_failure(EndReason::SocketError);
@@ -230,17 +226,32 @@ impl Worker {
 
     fn handle_deadlines(&mut self) {
         let now = self.poll.now();
-        if self.ending.is_some_and(|deadline| deadline <= now) {
-            self.stop_all(EndReason::DrainDeadline);
-        }
         while let Some(key) = self.deadlines.pop(now) {
             let key = key as usize;
             let Some(connection) = self.table.get_mut(key) else { continue };
             connection.deadline = Moment::NEVER;
+            let token = token(key, connection.generation);
+            if connection.session.poll_timeout() <= now {
+                // what it can do is done before it is ended for not having done it: epoll may not have
+                // come to it yet, and reports room to write only when there is much of it
+                self.handle_event(token);
+                self.handle_timeout(token);
+            } else {
+                self.settle(key);
+            }
+        }
+    }
+
+    fn handle_timeout(&mut self, token: u64) {
+        let now = self.poll.now();
+        let (key, generation) = untoken(token);
+        let Some(connection) = self.table.get_mut(key).filter(|c| c.generation == generation) else { return };
+        if connection.session.poll_timeout() <= now {
+            connection.session.handle_under_way(connection.stream.under_way(), now);
             let answer = connection.session.handle_timeout(&mut self.desk, now);
             answer_with(&connection.stream, &mut connection.session, answer, &self.handle.counters);
-            self.settle(key);
         }
+        self.settle(key);
     }
 
     /// Does what the session wants next: asks epoll for it, or closes.
@@ -277,7 +288,6 @@ impl Worker {
     }
 
     fn close(&mut self, key: usize, reset: bool) {
-        let now = self.poll.now();
         let Some(connection) = self.table.try_remove(key) else { return };
         if let Ok(key) = u32::try_from(key) {
             self.deadlines.set(key, connection.deadline, Moment::NEVER);
@@ -289,16 +299,40 @@ impl Worker {
         if let Some(counter) = self.handle.counters.closed.get(reason as usize) {
             counter.add(1);
         }
-        log_end(&connection, reason, now);
+        self.log_end(&connection, reason);
         // the descriptor is free before its place is
         drop(connection);
         self.handle.load.fetch_sub(1, Relaxed);
         self.admission.leave();
     }
 
+    /// One line for each connection; those that end as connections do every day are for who debugs.
+    fn log_end(&mut self, connection: &Connection, reason: EndReason) {
+        let now = self.poll.now();
+        let level = if reason.is_ordinary() {
+            log::Level::Debug
+        } else {
+            let Some(kept_back) = self.ends.pass(now) else { return };
+            if kept_back > 0 {
+                log::info!("{kept_back} more connections ended in such ways than this log has lines for");
+            }
+            log::Level::Info
+        };
+        let session = &connection.session;
+        log::log!(
+            level,
+            "{reason} peer={peer} listener={listener} in={received} out={sent} seconds={seconds:.3}",
+            reason = reason.word(),
+            peer = connection.peer,
+            listener = session.service().name,
+            received = session.received(),
+            sent = session.sent(),
+            seconds = now.since(session.opened()).as_secs_f64(),
+        );
+    }
+
     fn begin_drain(&mut self, drain: &Drain) {
         let now = self.poll.now();
-        self.ending = Some(now.after(drain.timeout));
         let keys: Vec<usize> = self.table.iter().map(|(key, _)| key).collect();
         let count = u32::try_from(keys.len()).unwrap_or(u32::MAX).max(1);
         for (nth, key) in (0u32..).zip(keys) {
@@ -310,7 +344,7 @@ impl Worker {
         }
     }
 
-    fn stop_all(&mut self, reason: EndReason) {
+    fn end_all(&mut self, reason: EndReason) {
         let keys: Vec<usize> = self.table.iter().map(|(key, _)| key).collect();
         for key in keys {
             if let Some(connection) = self.table.get_mut(key) {
@@ -334,21 +368,6 @@ fn answer_with(stream: &Stream, session: &mut Session, answer: &[u8], counters: 
         Outcome::NotNow | Outcome::Ended => session.handle_answered(answer, 0),
         Outcome::Failed(reason) => session.handle_failure(reason),
     }
-}
-
-fn log_end(connection: &Connection, reason: EndReason, now: Moment) {
-    let level = if reason.is_ordinary() { log::Level::Debug } else { log::Level::Info };
-    let session = &connection.session;
-    log::log!(
-        level,
-        "{reason} peer={peer} listener={listener} in={received} out={sent} seconds={seconds:.3}",
-        reason = reason.word(),
-        peer = connection.peer,
-        listener = session.service().name,
-        received = session.received(),
-        sent = session.sent(),
-        seconds = now.since(session.opened()).as_secs_f64(),
-    );
 }
 
 /// A connection's token: its generation and its key.

@@ -34,12 +34,14 @@
 
 use crate::deadlines::Clock;
 use crate::metrics::{AcceptCounters, Totals};
-use crate::net::acceptor::{Acceptor, Door, ToAcceptor};
+use crate::net::acceptor::{Acceptor, Door};
 use crate::net::admission::Admission;
+use crate::net::bell::Bell;
 use crate::net::listener::{self, Address, BindError, Listening, Local};
-use crate::net::mailbox::{Bell, Post};
+use crate::net::orders::Orders;
+use crate::net::poll::Poll;
 use crate::net::pulse::Pulse;
-use crate::net::worker::{self, ToWorker, Worker};
+use crate::net::worker::{self, Worker};
 use crate::net::{descriptors, plain};
 use crate::session::Service;
 use crossbeam_channel::{Receiver, Sender};
@@ -51,10 +53,12 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use std::{fmt, io, thread};
 
-pub use crate::net::worker::Drain;
+pub use crate::net::orders::Drain;
 
-/// Descriptors that connections may not take: listeners, loops, the log, and some to spare.
+/// Descriptors that connections may not take, at least: listeners, loops, the log, and some to spare.
 const RESERVE: usize = 64;
+/// Those of them that are to spare.
+const SPARE: usize = 32;
 
 /// Everything a server needs to know.
 #[derive(Debug)]
@@ -64,7 +68,7 @@ pub struct Settings {
     /// How many event-loop threads; `None` is one per CPU.
     pub workers: Option<NonZero<usize>>,
     /// How many connections may be open at once; `None` is what the limit of open files allows,
-    /// less a reserve of 64.
+    /// less a reserve of 64, or more with many workers.
     pub max_connections: Option<NonZero<usize>>,
     /// How a stop goes.
     pub drain: Drain,
@@ -111,6 +115,11 @@ pub enum StartError {
         /// What the limit of open files allows.
         allowed: usize,
     },
+    /// The limit of open files leaves none for connections.
+    NoConnections {
+        /// The limit.
+        files: usize,
+    },
     /// The system refused something else.
     System(io::Error),
 }
@@ -121,8 +130,13 @@ impl fmt::Display for StartError {
             StartError::Bind(error) => error.fmt(f),
             StartError::TooManyConnections { asked, allowed } => write!(
                 f,
-                "max_connections = {asked} does not fit: the limit of open files allows {allowed}, \
-                 with {RESERVE} in reserve; lower it, or raise the limit (LimitNOFILE= in the unit, ulimit -n in a shell)"
+                "max_connections = {asked} does not fit: the limit of open files allows {allowed}, less a reserve; \
+                 lower it, or raise the limit (LimitNOFILE= in the unit, ulimit -n in a shell)"
+            ),
+            StartError::NoConnections { files } => write!(
+                f,
+                "the limit of open files ({files}) leaves none for connections; \
+                 raise it (LimitNOFILE= in the unit, ulimit -n in a shell)"
             ),
             StartError::System(error) => f.write_str(&plain(error)),
         }
@@ -159,7 +173,8 @@ pub enum Event {
 #[derive(Debug)]
 pub struct Server {
     addresses: Vec<Local>,
-    acceptor: Post<ToAcceptor>,
+    clock: Clock,
+    orders: Arc<Orders>,
     accept_counters: Arc<AcceptCounters>,
     workers: Vec<worker::Handle>,
     admission: Arc<Admission>,
@@ -183,11 +198,9 @@ impl Server {
     ///
     /// A [`StartError`]; nothing is left running then.
     pub fn start(settings: Settings) -> Result<Server, StartError> {
-        let allowed = usize::try_from(descriptors::raise_limit()?).unwrap_or(usize::MAX).saturating_sub(RESERVE);
-        let max = settings.max_connections.map_or(allowed, NonZero::get);
-        if max > allowed {
-            return Err(StartError::TooManyConnections { asked: max, allowed });
-        }
+        let cpus = || thread::available_parallelism().map_or(1, NonZero::get);
+        let count = settings.workers.map_or_else(cpus, NonZero::get);
+        let max = places(&settings, count)?;
         let mut doors = Vec::new();
         for listener in settings.listeners {
             open_doors(listener, &mut doors)?;
@@ -197,21 +210,21 @@ impl Server {
 
         let clock = Clock::new(Instant::now());
         let pulse = Arc::<Pulse>::default();
-        let (post, poll) = Acceptor::poll(clock, Arc::clone(&pulse))?;
-        let admission = Arc::new(Admission::new(max, Arc::clone(post.bell())));
-        let count =
-            settings.workers.map_or_else(|| thread::available_parallelism().map_or(1, NonZero::get), NonZero::get);
-        let workers: Vec<Worker> =
-            (0..count).map(|_| Worker::new(read_max, Arc::clone(&admission), clock)).collect::<Result<_, _>>()?;
+        let (bell, poll) = Poll::new(clock, Arc::clone(&pulse))?;
+        let orders = Arc::<Orders>::default();
+        let admission = Arc::new(Admission::new(max, Arc::clone(&bell)));
+        let worker = |_| Worker::new(read_max, Arc::clone(&admission), Arc::clone(&orders), clock);
+        let workers: Vec<Worker> = (0..count).map(worker).collect::<Result<_, _>>()?;
         let handles: Vec<worker::Handle> = workers.iter().map(Worker::handle).collect();
         let accept_counters = Arc::<AcceptCounters>::default();
-        let acceptor =
-            Acceptor::new(poll, doors, handles.clone(), Arc::clone(&admission), Arc::clone(&accept_counters))?;
+        let (admitted, counted) = (Arc::clone(&admission), Arc::clone(&accept_counters));
+        let acceptor = Acceptor::new(poll, doors, handles.clone(), admitted, Arc::clone(&orders), counted)?;
 
         let (events_in, events) = crossbeam_channel::unbounded();
         let mut server = Server {
             addresses,
-            acceptor: post,
+            clock,
+            orders,
             accept_counters,
             workers: handles,
             admission,
@@ -224,7 +237,6 @@ impl Server {
             let worker::Handle { post, pulse, .. } = worker.handle();
             server.spawn(format!("worker-{index}"), pulse, post.bell(), &events_in, move || worker.run())?;
         }
-        let bell = Arc::clone(server.acceptor.bell());
         server.spawn("acceptor".to_owned(), pulse, &bell, &events_in, move || acceptor.run())?;
         Ok(server)
     }
@@ -307,15 +319,20 @@ impl Server {
     /// Stops accepting, once the backlogs are empty, and ends each connection when it is done or
     /// quiet, as [`Settings::drain`] says. Returns at once; its threads end one by one.
     pub fn drain(&self) {
-        // a full mailbox means that it was told already
-        let _ = self.acceptor.post(ToAcceptor::Drain(self.drain.clone()));
+        let deadline = self.clock.moment(Instant::now()).after(self.drain.timeout);
+        self.orders.drain(&self.drain, deadline);
+        self.ring();
     }
 
     /// Closes everything now, whatever is still to be sent. Returns at once.
     pub fn stop(&self) {
-        let _ = self.acceptor.post(ToAcceptor::Stop);
-        for worker in &self.workers {
-            let _ = worker.post.post(ToWorker::Stop);
+        self.orders.stop();
+        self.ring();
+    }
+
+    fn ring(&self) {
+        for thread in &self.threads {
+            thread.bell.ring();
         }
     }
 
@@ -326,8 +343,8 @@ impl Server {
         let silent = silent.map(|thread| thread.name.as_str()).collect();
         for thread in &self.threads {
             thread.pulse.ask();
-            thread.bell.ring();
         }
+        self.ring();
         silent
     }
 
@@ -373,6 +390,19 @@ impl fmt::Display for Fault {
 }
 
 impl std::error::Error for Fault {}
+
+/// How many connections may be open at once, with `workers` workers.
+fn places(settings: &Settings, workers: usize) -> Result<usize, StartError> {
+    let files = usize::try_from(descriptors::raise_limit()?).unwrap_or(usize::MAX);
+    // a name may stand for two addresses, and each thread has an epoll and a bell
+    let listeners: usize = settings.listeners.iter().map(|listener| 2 * listener.addresses.len()).sum();
+    let reserve = RESERVE.max(SPARE + listeners + 2 * (workers + 1));
+    match (files.saturating_sub(reserve), settings.max_connections.map(NonZero::get)) {
+        (0, _) => Err(StartError::NoConnections { files }),
+        (allowed, Some(asked)) if asked > allowed => Err(StartError::TooManyConnections { asked, allowed }),
+        (allowed, asked) => Ok(asked.unwrap_or(allowed)),
+    }
+}
 
 fn open_doors(listener: Listener, doors: &mut Vec<Door>) -> Result<(), BindError> {
     let service = Arc::new(listener.service);

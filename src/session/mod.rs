@@ -85,13 +85,19 @@ struct Held {
     /// Answers that the socket did not take, and how much of them it took since.
     unsent: Vec<u8>,
     sent: usize,
+    /// Bytes of answers that were under way when it was last quiet for long.
+    under_way: Option<usize>,
     /// Since when the daemon has been stopping, and how long quiet lasts before it closes.
     drain: Option<(Moment, Duration)>,
 }
 
 impl Held {
     fn is_empty(&self) -> bool {
-        self.partial.is_empty() && self.memories.are_at_rest() && self.unsent.is_empty() && self.drain.is_none()
+        self.partial.is_empty()
+            && self.memories.are_at_rest()
+            && self.unsent.is_empty()
+            && self.under_way.is_none()
+            && self.drain.is_none()
     }
 }
 
@@ -242,6 +248,8 @@ impl Session {
             if held.sent >= held.unsent.len() {
                 held.unsent = Vec::new();
                 held.sent = 0;
+                // while nothing was read, the rest of a message had no way to come
+                held.begun = held.begun.map(|_| now);
             }
         }
         self.release();
@@ -252,6 +260,21 @@ impl Session {
         if self.stage == Stage::Ending {
             self.moved = now;
             self.stage = Stage::Lingering { left: LINGER_BYTES };
+        }
+    }
+
+    /// Takes how many bytes of answers are still under way to the client. A connection over which
+    /// they become fewer is not quiet, although nothing is read or written.
+    pub fn handle_under_way(&mut self, bytes: usize, now: Moment) {
+        if self.stage == Stage::Open {
+            let before = self.held.as_ref().and_then(|held| held.under_way);
+            if bytes > 0 && before.is_none_or(|before| bytes < before) {
+                self.moved = now;
+            }
+            if bytes > 0 || before.is_some() {
+                self.held().under_way = (bytes > 0).then_some(bytes);
+                self.release();
+            }
         }
     }
 

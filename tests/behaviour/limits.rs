@@ -1,4 +1,4 @@
-use crate::harness::{Daemon, eventually};
+use crate::harness::{Client, Daemon, eventually};
 use shoutd::session::EndReason;
 use std::io::{ErrorKind, Read, Write};
 use std::num::NonZero;
@@ -105,4 +105,78 @@ fn a_limit_that_the_system_cannot_give_is_refused() {
     let mut settings = Settings::new(Vec::new());
     settings.max_connections = NonZero::new(usize::MAX);
     assert!(matches!(Server::start(settings), Err(StartError::TooManyConnections { .. })));
+}
+
+/// r-full: a place that was given back while the acceptor was awake and full was never taken again.
+#[test]
+fn a_place_that_is_given_back_is_taken_again_at_whatever_moment() {
+    let daemon = Daemon::with(|plan| plan.settings.max_connections = NonZero::new(2));
+    let address = daemon.addresses()[0];
+    let crowd: Vec<_> = (0..8)
+        .map(|_| {
+            std::thread::spawn(move || {
+                for _ in 0..500 {
+                    Client::connect(address).send("hello").expect("HELLO");
+                }
+            })
+        })
+        .collect();
+    for client in crowd {
+        client.join().unwrap();
+    }
+}
+
+/// r-lowat: epoll reports room to write only when there is much of it; a client that reads slowly
+/// and steadily was taken for one that does not read.
+#[test]
+fn a_client_that_reads_slowly_is_not_taken_for_one_that_does_not() {
+    let daemon = Daemon::with(|plan| plan.limits.write_timeout = Some(Duration::from_millis(200)));
+    let mut client = daemon.connect();
+    let text = "slowly\n".repeat(1_500_000);
+    let mut sender = Client(client.0.try_clone().unwrap());
+    let sent = text.clone();
+    let sending = std::thread::spawn(move || {
+        sender.send(&sent).finish();
+    });
+    let mut answer = Vec::new();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_millis(1500) {
+        let mut piece = [0; 8192];
+        let n = client.0.read(&mut piece).unwrap();
+        answer.extend(&piece[..n]);
+        // a slow client is what this is about
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    answer.extend(client.rest());
+    assert!(answer == text.to_uppercase().into_bytes(), "{} of {}", answer.len(), text.len());
+    sending.join().unwrap();
+}
+
+/// r-begun: the time in which we read nothing counted against the client, and the character that the
+/// last read had cut was given back as bytes that are no text.
+#[test]
+fn a_character_cut_before_a_pause_in_reading_stays_whole() {
+    let daemon = Daemon::with(|plan| {
+        plan.limits.buffer_size_max = 1023; // an odd number cuts a character in two, each time
+        plan.limits.buffer_size = 1023;
+        plan.limits.message_timeout = Some(Duration::from_millis(50));
+    });
+    let mut client = daemon.connect();
+    let text = "é".repeat(4_000_000);
+    let mut sender = Client(client.0.try_clone().unwrap());
+    let sent = text.clone();
+    let sending = std::thread::spawn(move || {
+        sender.send(&sent).finish();
+    });
+    let mut last = 0;
+    eventually("the daemon stops reading", || {
+        let now = daemon.server().totals().bytes_in;
+        let same = now > 0 && now == last;
+        last = now;
+        // for longer than a message may take
+        std::thread::sleep(Duration::from_millis(100));
+        same
+    });
+    assert!(client.rest() == text.to_uppercase().into_bytes());
+    sending.join().unwrap();
 }

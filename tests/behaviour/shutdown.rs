@@ -1,6 +1,8 @@
 use crate::harness::{Client, Daemon, eventually};
 use shoutd::session::EndReason;
+use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::num::NonZero;
 use std::time::{Duration, Instant};
 
 #[test]
@@ -103,4 +105,60 @@ fn closings_are_spread() {
     }
     let waited = begun.elapsed();
     assert!(waited >= Duration::from_millis(450), "the last of ten closes late: {waited:?}");
+}
+
+/// r-drain-full: a stop waited for the backlog before it told the workers, so with all places taken
+/// by silent clients nobody left, and whoever waited was reset at the deadline.
+#[test]
+fn a_stop_with_all_places_taken_serves_those_who_wait() {
+    let daemon = Daemon::with(|plan| plan.settings.max_connections = NonZero::new(1));
+    let mut silent = daemon.connect();
+    silent.send("hello").expect("HELLO");
+    let mut waiting: Vec<Client> = (0..3).map(|_| daemon.connect()).collect();
+    for client in &mut waiting {
+        client.send("waited");
+    }
+    daemon.server().drain();
+    for client in &mut waiting {
+        assert_eq!(client.rest(), b"WAITED");
+    }
+    assert_eq!(silent.rest(), b"");
+}
+
+/// r-late: "quiet" did not mind what the kernel still had to deliver, and one more byte from the client
+/// made it a reset.
+#[test]
+fn an_answer_still_under_way_is_not_cut_off_by_a_late_byte() {
+    let daemon = Daemon::with(|plan| plan.settings.drain.idle = Duration::from_millis(100));
+    let mut client = daemon.connect();
+    let text = "x".repeat(1_500_000);
+    let mut sender = Client(client.0.try_clone().unwrap());
+    let sent = text.clone();
+    std::thread::spawn(move || sender.0.write_all(sent.as_bytes()).unwrap()).join().unwrap();
+    eventually("all is answered, as far as the daemon can", || daemon.server().totals().bytes_out == 1_500_000);
+    daemon.server().drain();
+    let mut answer = Vec::new();
+    while answer.len() < 1_500_000 {
+        if answer.len() == 750_000 {
+            client.send("y");
+        }
+        let mut piece = vec![0; 25_000];
+        client.0.read_exact(&mut piece).unwrap();
+        answer.extend(piece);
+        // a slow client is what this is about
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!(client.rest(), b"Y");
+}
+
+#[test]
+fn two_orders_at_once_are_no_riddle() {
+    for _ in 0..20 {
+        let daemon = Daemon::start();
+        let clients: Vec<Client> = (0..50).map(|_| daemon.connect()).collect();
+        daemon.server().drain();
+        daemon.server().stop();
+        eventually("it has ended", || daemon.server().running() == 0);
+        drop(clients);
+    }
 }

@@ -51,18 +51,45 @@ fn hangup_says_that_reload_is_not_there_yet_and_nothing_else_happens() {
 fn a_client_that_talks_through_the_stop_is_served_to_its_end() {
     let mut process = Process::start(SOMEWHERE);
     let mut client = connect(process.address());
-    client.write_all(b"begin").unwrap();
-    let mut answer = [0; 5];
-    client.read_exact(&mut answer).unwrap();
+    exchange(&mut client);
     process.kill(Signal::TERM);
     process.await_line("SIGTERM: stopping, 1 connection open");
     // for longer than it would be given if it were quiet
     let begun = Instant::now();
     while begun.elapsed() < Duration::from_millis(1500) {
-        client.write_all(b"hello").unwrap();
-        client.read_exact(&mut answer).unwrap();
-        assert_eq!(&answer, b"HELLO");
+        exchange(&mut client);
     }
     drop(client);
     assert_eq!(process.wait().code(), Some(0));
+}
+
+/// f35: after a stop and a continue, timeouts that were overdue came before what clients had sent.
+#[test]
+fn clients_that_spoke_while_the_process_was_stopped_are_answered() {
+    let process = Process::start(&format!("{SOMEWHERE}[limits]\nidle_timeout = \"1s\"\n"));
+    let mut clients: Vec<_> = (0..300).map(|_| connect(process.address())).collect();
+    for client in &mut clients {
+        exchange(client);
+    }
+    process.kill(Signal::STOP);
+    for client in &mut clients {
+        client.write_all(b"hello").unwrap();
+    }
+    // longer than a client may be silent
+    std::thread::sleep(Duration::from_millis(1500));
+    process.kill(Signal::CONT);
+    for client in &mut clients {
+        let mut answer = [0; 5];
+        client.read_exact(&mut answer).unwrap();
+        assert_eq!(&answer, b"HELLO");
+    }
+    drop(clients);
+    process.end();
+}
+
+fn exchange(client: &mut std::net::TcpStream) {
+    client.write_all(b"hello").unwrap();
+    let mut answer = [0; 5];
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(&answer, b"HELLO");
 }

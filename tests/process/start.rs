@@ -1,5 +1,6 @@
-use crate::harness::{Process, SOMEWHERE, ask};
+use crate::harness::{Process, SOMEWHERE, ask, eventually};
 use rustix::process::Signal;
+use std::io::Write;
 use std::net::TcpListener;
 use std::process::Command;
 
@@ -32,6 +33,33 @@ fn a_port_that_is_taken_is_one_clear_line_and_exit_71() {
     assert!(line.contains(&format!("cannot listen on {address}: another process listens there")), "{line}");
     let said = process.said().join("\n");
     assert!(!said.contains("os error") && !said.contains("panicked") && !said.contains("Os {"), "{said}");
+}
+
+/// f53: the last words of a start that failed waited for a pipe that nobody reads.
+#[test]
+fn a_start_that_fails_ends_although_nobody_reads_why() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("config.toml");
+    std::fs::write(&file, format!("listen = \"{}\"\n", taken.local_addr().unwrap())).unwrap();
+    let (_reader, mut writer) = std::io::pipe().unwrap();
+    rustix::io::ioctl_fionbio(&writer, true).unwrap();
+    while writer.write(&[b'x'; 4096]).is_ok() {}
+    rustix::io::ioctl_fionbio(&writer, false).unwrap();
+    let mut child = Command::new(env!("CARGO_BIN_EXE_shoutd")).arg("-c").arg(file).stderr(writer).spawn().unwrap();
+    let mut status = None;
+    eventually("it ends", || {
+        status = child.try_wait().unwrap();
+        status.is_some()
+    });
+    assert_eq!(status.unwrap().code(), Some(71));
+}
+
+#[test]
+fn a_log_level_that_is_none_is_refused() {
+    let mut process = Process::spawn(SOMEWHERE, |command| command.env("SHOUTD_LOG", "bogus"));
+    assert_eq!(process.wait().code(), Some(2));
+    process.await_line("SHOUTD_LOG=bogus is no level; one of error, warn, info, debug, trace, off");
 }
 
 #[test]
@@ -70,7 +98,7 @@ fn a_unix_path_left_by_a_killed_run_is_used_again() {
     again.await_line("left by a run that was killed");
     again.await_line("listening on ");
     let mut client = std::os::unix::net::UnixStream::connect(&path).unwrap();
-    std::io::Write::write_all(&mut client, b"hello").unwrap();
+    client.write_all(b"hello").unwrap();
     client.shutdown(std::net::Shutdown::Write).unwrap();
     assert_eq!(std::io::read_to_string(client).unwrap(), "HELLO");
     again.end();

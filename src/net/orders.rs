@@ -1,0 +1,70 @@
+//! What all threads are told: to drain, that nobody comes any more, to stop.
+//!
+//! Orders are looked at once a turn, and whoever gives one rings the bells of those it concerns. So
+//! they need no room in a mailbox, and are never late because one is full.
+
+use crate::deadlines::Moment;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use std::time::Duration;
+
+/// How a stop goes: each open connection is served until its end or until it was quiet for a while.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Drain {
+    /// How long a connection must be quiet before a stop closes it.
+    pub idle: Duration,
+    /// Over how long the closing of quiet connections is spread.
+    pub spread: Duration,
+    /// When a stop gives up on those that are still busy.
+    pub timeout: Duration,
+}
+
+impl Default for Drain {
+    fn default() -> Self {
+        Drain { idle: Duration::from_secs(1), spread: Duration::from_secs(1), timeout: Duration::from_secs(30) }
+    }
+}
+
+/// Orders to all threads of a server.
+#[derive(Debug, Default)]
+pub struct Orders {
+    drain: OnceLock<(Drain, Moment)>,
+    nobody_comes: AtomicBool,
+    stop: AtomicBool,
+}
+
+impl Orders {
+    /// Accept what waits, then no more; serve each connection until it is done or quiet, and until
+    /// `deadline` at most. Only the first such order counts.
+    pub fn drain(&self, drain: &Drain, deadline: Moment) {
+        let _ = self.drain.set((drain.clone(), deadline));
+    }
+
+    /// How to drain, and until when, if that was ordered.
+    #[must_use]
+    pub fn draining(&self) -> Option<&(Drain, Moment)> {
+        self.drain.get()
+    }
+
+    /// The acceptor has handed over its last connection.
+    pub fn nobody_comes(&self) {
+        self.nobody_comes.store(true, SeqCst);
+    }
+
+    /// Whether the acceptor has handed over its last connection.
+    #[must_use]
+    pub fn does_nobody_come(&self) -> bool {
+        self.nobody_comes.load(SeqCst)
+    }
+
+    /// Close everything now, and end.
+    pub fn stop(&self) {
+        self.stop.store(true, SeqCst);
+    }
+
+    /// Whether everything is to be closed now.
+    #[must_use]
+    pub fn is_stop(&self) -> bool {
+        self.stop.load(SeqCst)
+    }
+}
