@@ -159,3 +159,25 @@ fn every_reason_has_its_own_word() {
     assert_eq!(words.len(), EndReason::ALL.len());
     assert!(EndReason::ALL.iter().enumerate().all(|(n, reason)| *reason as usize == n));
 }
+
+#[test]
+fn the_time_in_which_nothing_is_read_does_not_count_against_a_message() {
+    let (mut session, mut desk, mut input) = (lines(), Desk::default(), *b"one\ntwo");
+    let answer = session.handle_input(&mut input, &mut desk, START);
+    session.handle_answered(answer, 0);
+    session.handle_written(3, at(29_000));
+    session.handle_written(1, at(40_000));
+    assert_eq!(session.poll_timeout(), at(70_000), "message_timeout, from when it could be read on");
+}
+
+#[test]
+fn a_connection_that_still_delivers_is_not_quiet() {
+    let mut session = stream();
+    session.handle_drain(START, Duration::from_millis(100));
+    session.handle_under_way(5000, at(100));
+    assert_eq!(session.poll_timeout(), at(200));
+    session.handle_under_way(4000, at(200));
+    assert_eq!(session.poll_timeout(), at(300), "they become fewer");
+    session.handle_under_way(4000, at(300));
+    assert_eq!(session.poll_timeout(), at(300), "they do not");
+}

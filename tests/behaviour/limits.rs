@@ -126,32 +126,6 @@ fn a_place_that_is_given_back_is_taken_again_at_whatever_moment() {
     }
 }
 
-/// r-lowat: epoll reports room to write only when there is much of it; a client that reads slowly
-/// and steadily was taken for one that does not read.
-#[test]
-fn a_client_that_reads_slowly_is_not_taken_for_one_that_does_not() {
-    let daemon = Daemon::with(|plan| plan.limits.write_timeout = Some(Duration::from_millis(200)));
-    let mut client = daemon.connect();
-    let text = "slowly\n".repeat(1_500_000);
-    let mut sender = Client(client.0.try_clone().unwrap());
-    let sent = text.clone();
-    let sending = std::thread::spawn(move || {
-        sender.send(&sent).finish();
-    });
-    let mut answer = Vec::new();
-    let begun = Instant::now();
-    while begun.elapsed() < Duration::from_millis(1500) {
-        let mut piece = [0; 8192];
-        let n = client.0.read(&mut piece).unwrap();
-        answer.extend(&piece[..n]);
-        // a slow client is what this is about
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    answer.extend(client.rest());
-    assert!(answer == text.to_uppercase().into_bytes(), "{} of {}", answer.len(), text.len());
-    sending.join().unwrap();
-}
-
 /// r-begun: the time in which we read nothing counted against the client, and the character that the
 /// last read had cut was given back as bytes that are no text.
 #[test]
