@@ -122,7 +122,7 @@ fn a_file_that_cannot_be_read_is_told_in_one_line_with_the_cure() {
     let largest = write(folder.path(), "largest", &"#".repeat(1 << 20));
     let here = folder.path().to_str().unwrap();
     for (path, expected) in [
-        ("no/such.toml", "there is no configuration no/such.toml; name another with -c FILE (`shoutd config` prints one to begin with)".to_owned()),
+        ("no/such.toml", "there is no file no/such.toml; name another with -c FILE".to_owned()),
         (here, format!("{here} is a folder; name the file in it, such as -c {here}/config.toml")),
         (&large, format!("{large} is larger than 1 MiB, so it is no configuration of shoutd; name the right file with -c")),
         (&latin, format!("{latin}:2: this is not UTF-8 text; save the file as UTF-8")),

@@ -2,6 +2,7 @@
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use std::collections::HashMap;
 use std::fmt::{self, Write};
 use std::sync::Arc;
 
@@ -47,29 +48,46 @@ impl fmt::Display for Origin {
     }
 }
 
-/// `entries` as a configuration file, the origin of each value behind it.
+/// The table that holds the key `path`, as the header of a file, and the key there.
+fn header(path: &str) -> (String, &str) {
+    match path.split_once('.') {
+        None => (String::new(), path),
+        Some(("listener", rest)) => {
+            let (name, key) = rest.split_once('.').unwrap_or(("", rest));
+            // the name only parts one listener from the next; it is an entry of its own
+            (format!("\n[[listener]] # {name}\n"), key)
+        }
+        Some((table, key)) => (format!("\n[{table}]\n"), key),
+    }
+}
+
+/// The entries in the order of a file: those of a table together, and the listeners last, as a
+/// header ends what belongs to the one before.
+pub(super) fn ordered(entries: Vec<Entry>) -> Vec<Entry> {
+    let mut seen = HashMap::new();
+    let place = |entry: Entry| {
+        let (header, next) = (header(&entry.path).0, seen.len());
+        let kind = (header.contains("[["), !header.is_empty());
+        ((kind, *seen.entry(header).or_insert(next)), entry)
+    };
+    let mut placed: Vec<_> = entries.into_iter().map(place).collect();
+    placed.sort_by_key(|(place, _)| *place);
+    placed.into_iter().map(|(_, entry)| entry).collect()
+}
+
+/// `entries`, which stand in the order of a file, as one, the origin of each value behind it.
 #[must_use]
 pub fn to_toml(entries: &[Entry]) -> String {
-    let mut tables: Vec<(String, String)> = vec![(String::new(), String::new())];
+    let (mut toml, mut last) = (String::new(), String::new());
     for entry in entries {
-        let (header, key) = match entry.path.split_once('.') {
-            None => (String::new(), entry.path.as_str()),
-            Some(("listener", rest)) => {
-                let (name, key) = rest.split_once('.').unwrap_or(("", rest));
-                // the name only parts one listener from the next; it is an entry of its own
-                (format!("\n[[listener]] # {name}\n"), key)
-            }
-            Some((table, key)) => (format!("\n[{table}]\n"), key),
-        };
-        let line = format!("{key} = {}  # {}\n", inline(&entry.value), entry.origin);
-        match tables.iter_mut().find(|(other, _)| *other == header) {
-            Some((_, lines)) => lines.push_str(&line),
-            None => tables.push((header, line)),
+        let (header, key) = header(&entry.path);
+        if header != last {
+            toml.push_str(&header);
+            last = header;
         }
+        let _ = writeln!(toml, "{key} = {}  # {}", inline(&entry.value), entry.origin);
     }
-    // listeners last: a header ends what belongs to the one before
-    tables.sort_by_key(|(header, _)| header.contains("[["));
-    tables.into_iter().map(|(header, lines)| header + &lines).collect()
+    toml
 }
 
 /// `value` as TOML on one line.
@@ -130,7 +148,7 @@ mod tests {
             entry("listener.x.limits.f"),
         ];
         assert_eq!(
-            to_toml(&entries),
+            to_toml(&ordered(entries.into())),
             "c = 1  # default\n\n[limits]\na = 1  # default\nd.e = 1  # default\n\n\
              [[listener]] # x\nb = 1  # default\nlimits.f = 1  # default\n\n[[listener]] # y\nb = 1  # default\n"
         );

@@ -3,6 +3,7 @@
 //! The defaults themselves lie beside the code that uses them, on the floors below.
 
 use super::LogSettings;
+use super::claims::Claims;
 use super::kinds::{Addresses, Count, Flag, Name, Or, Steps, Word};
 use super::measures::{Bytes, Seconds, Span};
 use super::report::Mistake;
@@ -13,8 +14,8 @@ use crate::server::{Drain, Listener, Settings};
 use crate::session::{Limits, Service};
 use crate::transform::{self, About, Choice, InvalidUtf8, Pipeline};
 use log::LevelFilter;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, HashSet};
 use std::num::NonZero;
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
@@ -23,6 +24,8 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 const MIB: usize = 1 << 20;
+const DEFAULT_MAX_MESSAGE: usize = 64 * 1024;
+pub(super) const MAX_MESSAGE: Bytes = Bytes(1..=1024 * MIB);
 const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24 * 366);
 const SECONDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(32_767);
 const STOP: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
@@ -33,10 +36,14 @@ pub(super) const UNNAMED: &str = "default";
 pub(super) static INVALID_UTF8: [(&str, InvalidUtf8); 3] =
     [("pass", InvalidUtf8::Pass), ("replace", InvalidUtf8::Replace), ("close", InvalidUtf8::Close)];
 
+/// What some look for under another name.
+const MEANT: (&[&str], &str) =
+    (&["port", "host", "bind", "address", "addr"], "`listen` says where, as in listen = \"localhost:5000\"");
+
 static LEVELS: [(&str, LevelFilter); 6] = [
-    ("info", LevelFilter::Info),
     ("error", LevelFilter::Error),
     ("warn", LevelFilter::Warn),
+    ("info", LevelFilter::Info),
     ("debug", LevelFilter::Debug),
     ("trace", LevelFilter::Trace),
     ("off", LevelFilter::Off),
@@ -67,12 +74,13 @@ pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Pat
         notes.mistake(Mistake::new(key, "this `listen` serves no listener", cure));
     }
     tell_apart(&services, notes);
+    warn_of_unread_max_message(&services, notes);
     let listeners = services.into_iter().map(|(table, keys)| keys.listener(table, notes)).collect();
 
     let workers = top.take("workers", Or("auto", Count(1..=1024)), None).and_then(count);
-    let drain = drain(&top.table("shutdown"));
-    let level = top.table("log").take("level", Word { all: &LEVELS, name: |level| level.0 }, &LEVELS[0]).1;
-    notes.unknown(file, "");
+    let drain = drain(&top.table("shutdown"), notes);
+    let level = top.table("log").take("level", Word { all: &LEVELS, name: |level| level.0 }, &LEVELS[2]).1;
+    notes.unknown(file, "", MEANT);
     (Settings { listeners, workers, max_connections, drain }, LogSettings { level })
 }
 
@@ -80,13 +88,18 @@ fn count(number: u32) -> Option<NonZero<usize>> {
     NonZero::new(usize::try_from(number).ok()?)
 }
 
-fn drain(table: &Table<'_>) -> Drain {
+fn drain(table: &Table<'_>, notes: &Notes<'_>) -> Drain {
     let default = Drain::default();
-    Drain {
+    let drain = Drain {
         idle: table.take("drain_idle", Span(STOP), default.idle),
         spread: table.take("drain_spread", Span(STOP), default.spread),
         timeout: table.take("drain_timeout", Span(STOP), default.timeout),
+    };
+    if drain.idle > drain.timeout {
+        let key = if table.own("drain_idle").is_some() { "drain_idle" } else { "drain_timeout" };
+        notes.warn(table.place(key), "`drain_idle` is longer than `drain_timeout`, which ends a stop before it");
     }
+    drain
 }
 
 /// The keys of one listener, before they are held against each other.
@@ -116,7 +129,7 @@ impl Keys {
 
         let framing = Word { all: framing::REGISTRY, name: |about| about.name };
         let framing = table.take("framing", framing, FRAMING);
-        let max_message = table.take("max_message", Bytes(1..=1024 * MIB), 64 * 1024);
+        let max_message = table.take("max_message", MAX_MESSAGE, DEFAULT_MAX_MESSAGE);
 
         let inner = table.table("limits");
         let wait = |key, default| inner.take(key, Or("off", Span(WAIT)), default);
@@ -130,6 +143,10 @@ impl Keys {
         Keys { name, addresses, framing, max_message, steps, limits, socket: socket(&table.table("socket")) }
     }
 
+    fn framing(&self) -> Framing {
+        (self.framing.build)(framing::Options { max_message: self.max_message })
+    }
+
     /// The listener that the keys make; what contradicts itself is noted.
     fn listener(self, table: &Table<'_>, notes: &Notes<'_>) -> Listener {
         let Limits { buffer_size, buffer_size_max, .. } = self.limits;
@@ -138,7 +155,7 @@ impl Keys {
                 format!("`buffer_size` ({buffer_size} bytes) is more than `buffer_size_max` ({buffer_size_max})");
             notes.mistake(Mistake::new(table.place("buffer_size"), what, "lower this, or raise `buffer_size_max`"));
         }
-        let framing = (self.framing.build)(framing::Options { max_message: self.max_message });
+        let framing = self.framing();
         if matches!(framing, Framing::Stream) {
             let steps = self.steps.iter().map(|step| (step.span(), step.get_ref().about()));
             notes.mistakes.borrow_mut().extend(messages_needed(steps));
@@ -189,7 +206,7 @@ fn messages_needed(steps: impl Iterator<Item = (Range<usize>, &'static About)>) 
 
 /// Notes listeners that share a name or an address, and those without an address of their own.
 fn tell_apart(services: &[(&Table<'_>, Keys)], notes: &Notes<'_>) {
-    let (mut names, mut addresses) = (HashMap::new(), HashMap::new());
+    let (mut names, mut claims) = (HashMap::new(), Claims::new());
     for (table, keys) in services {
         let place = table.own("name").map_or(table.span.clone(), |(_, value)| value);
         if let Some(first) = insert(&mut names, table.path().to_owned(), &place) {
@@ -203,16 +220,24 @@ fn tell_apart(services: &[(&Table<'_>, Keys)], notes: &Notes<'_>) {
             continue; // what it inherits was meant for another
         }
         for address in &keys.addresses {
-            // names mind no case; paths do; and each port 0 is another port
-            let key = match address.get_ref() {
-                Address::Tcp { port: 0, .. } => continue,
-                tcp @ Address::Tcp { .. } => tcp.to_string().to_lowercase(),
-                unix @ Address::Unix(_) => unix.to_string(),
-            };
-            if let Some(first) = insert(&mut addresses, key, &address.span()) {
-                let cure = format!("the first is at {}", notes.text.place(first));
-                notes.mistake(Mistake::new(address.span(), format!("two listeners at `{}`", address.get_ref()), cure));
+            if let Some(first) = claims.claim(address.get_ref(), address) {
+                let place = notes.text.place(first.span().start);
+                let what = format!("`{}` is taken by `{}` at {place}", address.get_ref(), first.get_ref());
+                notes.mistake(Mistake::new(address.span(), what, "take one out, or change it"));
             }
+        }
+    }
+}
+
+/// Warns of each `max_message` that no listener reads; at its default it cannot mislead.
+fn warn_of_unread_max_message(services: &[(&Table<'_>, Keys)], notes: &Notes<'_>) {
+    let (others, readers): (Vec<_>, Vec<_>) =
+        services.iter().partition(|(_, keys)| matches!(keys.framing(), Framing::Stream));
+    let read: HashSet<_> = readers.iter().map(|(table, _)| table.place("max_message")).collect();
+    for (table, keys) in others {
+        let place = table.place("max_message");
+        if keys.max_message != DEFAULT_MAX_MESSAGE && !read.contains(&place) {
+            notes.warn(place, "`max_message` has no effect, as framing = \"stream\" has no messages");
         }
     }
 }

@@ -4,7 +4,7 @@
 
 use super::report::Mistake;
 use crate::net::listener::Address;
-use crate::transform::{self, Choice, StepSeed};
+use crate::transform::{self, About, Choice, StepSeed};
 use serde::de::DeserializeSeed;
 use serde_json::{Value, json};
 use std::ops::RangeInclusive;
@@ -38,6 +38,10 @@ pub(super) fn one(raw: &Raw<'_>, what: impl Into<String>, cure: impl Into<String
 
 /// The mistake of a value that is of another type altogether.
 pub(super) fn wrong_type(raw: &Raw<'_>, expected: &str, cure: &str) -> Vec<Mistake> {
+    vec![type_mistake(raw, expected, cure)]
+}
+
+fn type_mistake(raw: &Raw<'_>, expected: &str, cure: &str) -> Mistake {
     let found = match raw.get_ref() {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",
@@ -47,7 +51,7 @@ pub(super) fn wrong_type(raw: &Raw<'_>, expected: &str, cure: &str) -> Vec<Mista
         DeValue::Array(_) => "a list",
         DeValue::Table(_) => "a table",
     };
-    one(raw, format!("expected {expected}, found {found}"), cure)
+    Mistake::new(raw.span(), format!("expected {expected}, found {found}"), cure)
 }
 
 pub(super) fn within<T: PartialOrd>(
@@ -59,8 +63,17 @@ pub(super) fn within<T: PartialOrd>(
     if range.contains(&value) {
         return Ok(value);
     }
+    Err(out_of_range(raw, &show(&value), range, show))
+}
+
+pub(super) fn out_of_range<T>(
+    raw: &Raw<'_>,
+    shown: &str,
+    range: &RangeInclusive<T>,
+    show: fn(&T) -> String,
+) -> Vec<Mistake> {
     let (least, most) = (show(range.start()), show(range.end()));
-    Err(one(raw, format!("{} is out of range", show(&value)), format!("from {least} to {most}")))
+    one(raw, format!("{shown} is out of range"), format!("from {least} to {most}"))
 }
 
 pub(super) fn integer(raw: &Raw<'_>) -> Option<i128> {
@@ -113,10 +126,19 @@ impl<K: Kind> Kind for Or<K> {
         if raw.get_ref().as_str() == Some(self.0) {
             return Ok(None);
         }
+        // who writes a zero that is refused means nothing at all
+        let nothing = self.0 == "off"
+            && (integer(raw) == Some(0)
+                || raw.get_ref().as_str().is_some_and(|text| {
+                    text.starts_with('0') && !text.contains(|c: char| c.is_ascii_digit() && c != '0')
+                }));
         self.1.read(raw).map(Some).map_err(|mut mistakes| {
             for mistake in &mut mistakes {
-                let or = if mistake.cure.is_empty() { "" } else { ", or " };
-                mistake.cure = format!("{}{or}\"{}\"", mistake.cure, self.0);
+                mistake.cure = match mistake.cure.as_str() {
+                    _ if nothing => format!("write \"{}\"", self.0),
+                    "" => format!("\"{}\"", self.0),
+                    cure => format!("{cure}, or \"{}\"", self.0),
+                };
             }
             mistakes
         })
@@ -149,7 +171,7 @@ impl<T> Kind for Word<T> {
         let list = || self.all.iter().map(|one| format!("\"{}\"", (self.name)(one))).collect::<Vec<_>>().join(", ");
         let text = raw.get_ref().as_str().ok_or_else(|| wrong_type(raw, "a word", &format!("one of {}", list())))?;
         self.all.iter().find(|one| (self.name)(one) == text).ok_or_else(|| {
-            let cure = match nearest(text, self.all.iter().map(self.name)) {
+            let cure = match About::nearest(text, self.all.iter().map(self.name)) {
                 Some((_, near)) => format!("did you mean \"{near}\"?"),
                 None => format!("one of {}", list()),
             };
@@ -160,15 +182,6 @@ impl<T> Kind for Word<T> {
     fn write(&self, value: &&'static T) -> Value {
         json!((self.name)(value))
     }
-}
-
-/// The most similar of `words`, with its likeness from 0 to 1, if one is similar at all.
-pub(super) fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<(f64, &'w str)> {
-    let word = word.to_lowercase();
-    words
-        .map(|other| (strsim::jaro_winkler(other, &word), other))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| word.len() <= 64 && *likeness > 0.8)
 }
 
 /// The name of a listener: safe in a path, a log and systemd's `FileDescriptorName=`.
@@ -224,11 +237,8 @@ impl Kind for Addresses<'_> {
         let addresses = each(raw, |item| {
             let text = item.get_ref().as_str();
             let address = text.ok_or_else(|| "expected an address; such as \"localhost:5000\"".to_owned());
-            match address.and_then(str::parse) {
-                Ok(Address::Unix(path)) => Ok(Address::Unix(self.0.join(path))),
-                Ok(address) => Ok(address),
-                Err(text) => Err(Mistake::told(item.span(), &text)),
-            }
+            let address = address.and_then(str::parse).and_then(|address: Address| address.within(self.0));
+            address.map_err(|text| Mistake::told(item.span(), &text))
         })?;
         if addresses.is_empty() {
             return Err(one(raw, "no address to listen on", "such as \"localhost:5000\""));
@@ -253,6 +263,20 @@ impl Kind for Steps {
 
     fn read(&self, raw: &Raw<'_>) -> Result<Self::Value, Vec<Mistake>> {
         each(raw, |item| {
+            match item.get_ref() {
+                DeValue::Table(_) => {}
+                DeValue::String(text) => {
+                    if let Some(steps) = About::several(text) {
+                        let list = steps.iter().map(|step| format!("\"{step}\"")).collect::<Vec<_>>().join(", ");
+                        let cure = if raw.get_ref().is_array() { list } else { format!("[{list}]") };
+                        return Err(Mistake::new(item.span(), "several steps are a list", format!("write {cure}")));
+                    }
+                }
+                _ => {
+                    let cure = "such as \"uppercase\", or [\"lowercase\", \"echo\"]";
+                    return Err(type_mistake(item, "a step or a list of steps", cure));
+                }
+            }
             let read = StepSeed(self.0).deserialize(ValueDeserializer::from(item.clone()));
             read.map_err(|error| Mistake::told(error.span().unwrap_or(item.span()), error.message()))
         })

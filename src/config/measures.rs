@@ -2,7 +2,7 @@
 //!
 //! Which key has which bounds is not known here.
 
-use super::kinds::{Kind, Raw, integer, one, within, wrong_type};
+use super::kinds::{Kind, Raw, integer, one, out_of_range, within, wrong_type};
 use super::report::Mistake;
 use serde_json::{Value, json};
 use std::ops::RangeInclusive;
@@ -74,13 +74,18 @@ impl Kind for Span {
     type Value = Duration;
 
     fn read(&self, raw: &Raw<'_>) -> Result<Duration, Vec<Mistake>> {
-        if let Some(number) = integer(raw) {
-            return Err(one(raw, "a duration needs a unit", format!("write \"{number}s\"")));
+        let text = raw.get_ref().as_str().map(str::trim);
+        let digits = text.filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+        if let Some(number) = integer(raw).or_else(|| digits?.parse().ok()) {
+            let millis = |duration: &Duration| i128::try_from(duration.as_millis()).unwrap_or(i128::MAX);
+            let range = millis(self.0.start())..=millis(self.0.end());
+            return Err(if range.contains(&number.saturating_mul(1000)) {
+                one(raw, "a duration needs a unit", format!("write \"{number}s\""))
+            } else {
+                out_of_range(raw, &format!("{number}s"), &self.0, show_duration)
+            });
         }
-        let text = raw
-            .get_ref()
-            .as_str()
-            .ok_or_else(|| wrong_type(raw, "a duration", "a string such as \"30s\", \"10min\""))?;
+        let text = text.ok_or_else(|| wrong_type(raw, "a duration", "a string such as \"30s\", \"10min\""))?;
         let value = duration(text).map_err(|text| vec![Mistake::told(raw.span(), &text)])?;
         within(raw, value, &self.0, show_duration)
     }
@@ -106,24 +111,23 @@ impl Kind for Seconds {
     }
 }
 
+/// What a duration may be written in: of all that `humantime` knows, what nobody reads otherwise.
+const UNITS: [&str; 7] = ["ms", "s", "min", "m", "h", "days", "d"];
+
 fn duration(text: &str) -> Result<Duration, String> {
     // humantime overflows, and panics, on what takes more digits than this
     if text.len() > 20 {
         return Err("this is no duration; write a short one such as \"1h 30min\"".to_owned());
     }
-    let number = text.trim();
-    if !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(format!("a duration needs a unit; write \"{number}s\""));
-    }
-    if let Some(number) = number.strip_suffix('M') {
-        return Err(format!("`M` would be months; write \"{number}min\"")); // humantime's own reading
-    }
-    humantime::parse_duration(text).map_err(|error| match error {
-        humantime::DurationError::UnknownUnit { unit, .. } if !unit.is_empty() => {
-            format!("unknown time unit `{unit}`; the units are ms, s, min, h and days")
+    let mut units = text.split(|c: char| !c.is_alphabetic()).filter(|unit| !unit.is_empty());
+    match units.find(|unit| !UNITS.contains(unit)) {
+        Some(unit) if text.starts_with(|c: char| c.is_ascii_digit()) => {
+            Err(format!("unknown time unit `{unit}`; the units are ms, s, min or m, h, days or d"))
         }
-        _ => format!("\"{text}\" is not a duration; write a number and a unit, as in \"30s\" or \"10min\""),
-    })
+        _ => humantime::parse_duration(text).map_err(|_| {
+            format!("\"{text}\" is not a duration; write a number and a unit, as in \"30s\" or \"10min\"")
+        }),
+    }
 }
 
 /// The largest unit that leaves no rest, so that no duration needs two.

@@ -3,11 +3,13 @@
 //! Each key is named once, in `keys`; `table` reads, judges and records it. What the settings do
 //! is the business of the floors below, where the defaults lie too.
 
+mod claims;
 mod effective;
 mod keys;
 mod kinds;
 mod measures;
 mod report;
+mod syntax;
 mod table;
 
 pub use effective::{Entry, Origin, to_toml};
@@ -16,14 +18,16 @@ pub use report::Mistakes;
 use crate::failure::Failure;
 use crate::server::{Listener, Settings};
 use crate::transform::InvalidUtf8;
+use kinds::Kind;
+use report::Text;
 pub(crate) use report::plain;
-use report::{Mistake, Text};
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use table::Notes;
-use toml::de::DeTable;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
 
 /// Where the configuration is looked for when none is named.
 pub const PLACE: &str = "/etc/shoutd/config.toml";
@@ -40,8 +44,10 @@ pub struct Config {
     pub log: LogSettings,
     /// Where it comes from.
     pub source: Source,
-    /// Each key with its value in effect.
+    /// Each key with its value in effect, in the order of a file.
     pub effective: Vec<Entry>,
+    /// What is allowed and hardly meant, each in one line with its place.
+    pub warnings: Vec<String>,
 }
 
 /// What is logged.
@@ -92,6 +98,18 @@ pub fn bytes(size: &serde_json::Value) -> Option<usize> {
         Some(text) => usize::try_from(measures::size(text).ok()?).ok(),
         None => usize::try_from(size.as_u64()?).ok(),
     }
+}
+
+/// The number of bytes that `text` means as `max_message`; on the command line nothing has quotes.
+///
+/// # Errors
+///
+/// What is wrong with it, and the cure.
+pub fn max_message(text: &str) -> Result<usize, String> {
+    let value = DeValue::parse(text).ok().filter(|value| value.get_ref().is_integer());
+    let value = value.unwrap_or_else(|| Spanned::new(0..0, DeValue::String(text.into())));
+    let mistakes = keys::MAX_MESSAGE.read(&value);
+    mistakes.map_err(|mistakes| mistakes.into_iter().map(|m| format!("{}; {}", m.what, m.cure)).collect())
 }
 
 /// The names of the policies for bytes that are not UTF-8.
@@ -145,8 +163,7 @@ fn parse_from(source: Source, text: &str) -> Result<Config, Mistakes> {
     let text = &Text::new(&source.to_string(), text);
     let (file, errors) = DeTable::parse_recoverable(text.contents());
     if !errors.is_empty() {
-        // what was understood of such a file would only give false mistakes
-        return Err(Mistakes::of(text, errors.iter().map(|error| syntax(error, text.contents())).collect()));
+        return Err(Mistakes::of(text, syntax::mistakes(&errors, file.get_ref(), text)));
     }
     let folder = match &source {
         Source::BuiltIn => PathBuf::new(),
@@ -156,23 +173,10 @@ fn parse_from(source: Source, text: &str) -> Result<Config, Mistakes> {
     let (settings, log) = keys::read(&notes, file.get_ref(), &std::path::absolute(&folder).unwrap_or(folder));
     let mistakes = notes.mistakes.take();
     if mistakes.is_empty() {
-        let effective = notes.entries.take();
-        Ok(Config { settings, log, source, effective })
+        let warnings = notes.warnings.take().into_iter().map(|(_, line)| line).collect();
+        Ok(Config { settings, log, source, effective: effective::ordered(notes.entries.take()), warnings })
     } else {
         Err(Mistakes::of(text, mistakes))
-    }
-}
-
-/// A mistake of TOML itself, told with what was expected at its place.
-fn syntax(error: &toml::de::Error, text: &str) -> Mistake {
-    let span = error.span().unwrap_or(0..0);
-    match error.message().split_once(", expected ") {
-        // the parser takes what follows a `=` for a string without quotes, even if nothing does
-        Some(("string values must be quoted", _)) if text.get(span.clone()).is_none_or(str::is_empty) => {
-            Mistake::new(span, "there is no value", "expected one after the `=`")
-        }
-        Some((what, expected)) => Mistake::new(span, what, format!("expected {expected}")),
-        None => Mistake::new(span, error.message(), ""),
     }
 }
 
@@ -201,9 +205,7 @@ fn unreadable(path: &Path, error: &io::Error) -> String {
     let name = plain(&path.to_string_lossy());
     match error.kind() {
         io::ErrorKind::NotFound => {
-            format!(
-                "there is no configuration {name}; name another with -c FILE (`shoutd config` prints one to begin with)"
-            )
+            format!("there is no file {name}; name another with -c FILE")
         }
         io::ErrorKind::IsADirectory => {
             format!("{name} is a folder; name the file in it, such as -c {name}/config.toml")

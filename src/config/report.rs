@@ -9,7 +9,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 /// How many mistakes are shown in full; the rest is counted.
-const SHOWN: usize = 20;
+pub(super) const SHOWN: usize = 20;
 /// How much of a line, and of a message, is shown, in characters.
 const LONGEST: usize = 200;
 /// How much of a long line is shown before the caret, in characters.

@@ -6,10 +6,11 @@
 //! but for `listener`, whose tables are services of their own.
 
 use super::effective::{Entry, Origin};
-use super::kinds::{Kind, Raw, nearest, wrong_type};
+use super::kinds::{Kind, Raw, one, wrong_type};
 use super::report::{Mistake, Text};
+use crate::transform::About;
 use serde::Deserialize;
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
 use std::ops::Range;
 use toml::Spanned;
@@ -20,36 +21,57 @@ use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 pub(super) struct Notes<'t> {
     pub(super) text: &'t Text<'t>,
     pub(super) mistakes: RefCell<Vec<Mistake>>,
+    /// What is allowed and hardly meant, by place.
+    pub(super) warnings: RefCell<BTreeSet<(usize, String)>>,
     pub(super) entries: RefCell<Vec<Entry>>,
     /// Kinds of tables (`limits`, `listener.limits`), and the keys that each may have.
     asked: RefCell<BTreeSet<(String, &'static str)>>,
+    /// Whether the known keys were listed; once is enough for a report.
+    listed: Cell<bool>,
 }
 
 impl<'t> Notes<'t> {
     pub(super) fn new(text: &'t Text<'t>) -> Notes<'t> {
-        Notes { text, mistakes: RefCell::default(), entries: RefCell::default(), asked: RefCell::default() }
+        Notes {
+            text,
+            mistakes: RefCell::default(),
+            warnings: RefCell::default(),
+            entries: RefCell::default(),
+            asked: RefCell::default(),
+            listed: Cell::default(),
+        }
     }
 
     pub(super) fn mistake(&self, mistake: Mistake) {
         self.mistakes.borrow_mut().push(mistake);
     }
 
-    /// Notes each key of `table`, a table of the kind `kind`, that nobody asked for.
-    pub(super) fn unknown(&self, table: &DeTable<'_>, kind: &str) {
+    /// Notes what is allowed at `span` and hardly meant.
+    pub(super) fn warn(&self, span: Range<usize>, what: &str) {
+        let line = format!("{}: warning: {what}", self.text.place(span.start));
+        self.warnings.borrow_mut().insert((span.start, line));
+    }
+
+    /// Notes each key of `table`, a table of the kind `kind`, that nobody asked for; `meant` is a
+    /// cure for some of them.
+    pub(super) fn unknown(&self, table: &DeTable<'_>, kind: &str, meant: (&[&str], &str)) {
         for (key, value) in table {
             let name: &str = key.get_ref();
             if self.asked.borrow().contains(&(kind.to_owned(), name)) {
                 let inner = join(kind, name);
                 match value.get_ref() {
                     _ if !self.asked.borrow().iter().any(|(other, _)| *other == inner) => {}
-                    DeValue::Table(table) => self.unknown(table, &inner),
+                    DeValue::Table(table) => self.unknown(table, &inner, meant),
                     DeValue::Array(list) => {
-                        list.iter().filter_map(|item| item.get_ref().as_table()).for_each(|t| self.unknown(t, &inner));
+                        list.iter()
+                            .filter_map(|item| item.get_ref().as_table())
+                            .for_each(|t| self.unknown(t, &inner, meant));
                     }
                     _ => {}
                 }
             } else {
-                self.mistake(Mistake::new(key.span(), format!("unknown key `{name}`"), self.cure(name, kind)));
+                let cure = if meant.0.contains(&name) { meant.1.to_owned() } else { self.cure(name, kind) };
+                self.mistake(Mistake::new(key.span(), format!("unknown key `{name}`"), cure));
             }
         }
     }
@@ -59,7 +81,7 @@ impl<'t> Notes<'t> {
         let asked = self.asked.borrow();
         let near = |here: bool| {
             let words = asked.iter().filter(|(other, _)| (other == kind) == here).map(|(_, key)| *key);
-            nearest(name, words).map_or((0.0, ""), |(likeness, key)| (likeness, key))
+            About::nearest(name, words).map_or((0.0, ""), |(likeness, key)| (likeness, key))
         };
         let (here, there) = (near(true), near(false));
         // a key of this very table wins, unless the other is spelt much better
@@ -83,6 +105,9 @@ impl<'t> Notes<'t> {
                 return format!("it belongs {home}");
             }
             return format!("did you mean `{}`? It belongs {home}", there.1);
+        }
+        if self.listed.replace(true) {
+            return "`shoutd config --full` explains each key".to_owned();
         }
         let known: Vec<_> = asked.iter().filter(|(other, _)| other == kind).map(|(_, key)| *key).collect();
         format!("known here: {}", known.join(", "))
@@ -191,6 +216,9 @@ impl<'n> Table<'n> {
             self.refuse(key, wrong_type(raw, "a list of tables", &cure));
             return Vec::new();
         };
+        if items.is_empty() {
+            self.refuse(key, one(raw, "a list of none", format!("take it out; {cure}")));
+        }
         let mut tables = Vec::new();
         for item in items {
             let Some(table) = item.get_ref().as_table() else {

@@ -3,6 +3,7 @@
 //! What is served on a listener, and who accepts from it, is not known here.
 
 use super::plain;
+use log::Level;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use std::ffi::OsStr;
@@ -18,6 +19,11 @@ use std::{fmt, io};
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 /// How often port 0 is tried again when the port chosen for one address is taken on another.
 const PORT_TRIES: u32 = 16;
+/// How many bytes the path of a UNIX socket may have (`unix(7)`).
+const LONGEST_PATH: usize = 107;
+
+/// The addresses of `localhost`, whatever the resolver says (RFC 6761, 6.3).
+pub const LOCALHOST: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// Where to listen, as it is written in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -36,42 +42,115 @@ pub enum Address {
 impl FromStr for Address {
     type Err = String;
 
-    /// Reads `host:port`, `[ipv6]:port` or `unix:PATH`.
+    /// Reads `host:port`, `[ipv6]:port` or `unix:PATH`. An error is one sentence, in which `; `
+    /// parts what is wrong from the cure.
     fn from_str(text: &str) -> Result<Address, String> {
-        if let Some(path) = text.strip_prefix("unix:") {
-            return match path {
-                "" => Err("`unix:` needs a path, as in \"unix:/run/shoutd/shoutd.sock\"".to_owned()),
-                path => Ok(Address::Unix(path.into())),
-            };
+        let bare = text.trim();
+        if bare != text && !bare.is_empty() {
+            return instead(format!("there is a space around `{bare}`"), bare);
         }
-        let Some((host, port)) = text.rsplit_once(':') else {
-            return Err(format!("`{text}` has no port; write \"{text}:5000\""));
+        if let Some(path) = bare.strip_prefix("unix:") {
+            return unix(path);
+        }
+        if let Some((scheme, rest)) = bare.split_once("://") {
+            return instead(format!("an address has no `{scheme}://`"), rest.trim_end_matches('/'));
+        }
+        if bare.starts_with(['/', '.', '~']) || bare.ends_with(".sock") {
+            return instead("a path stands behind `unix:`".to_owned(), &format!("unix:{bare}"));
+        }
+        let (host, port) = split(bare)?;
+        let Some(port) = port.parse().ok().filter(|_| port.bytes().all(|b| b.is_ascii_digit())) else {
+            return Err(format!("`{port}` is not a port; a port is a whole number from 0 to 65535"));
         };
-        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
-            Some(inner) => inner,
-            None if host.contains(':') => {
-                return Err(format!("an IPv6 address stands in brackets: \"[{host}]:{port}\""));
-            }
-            None => host,
-        };
-        if host.is_empty() {
-            return Err(format!("`{text}` has no host; \"0.0.0.0:{port}\" and \"[::]:{port}\" are all addresses"));
+        if host.is_empty() || host == "*" {
+            return Err(format!("`{bare}` has no host; \"0.0.0.0:{port}\" and \"[::]:{port}\" are all addresses"));
         }
-        match port.parse() {
-            Ok(port) => Ok(Address::Tcp { host: host.to_owned(), port }),
-            Err(_) => Err(format!("`{port}` is not a port: a whole number from 0 to 65535")),
+        if host.bytes().all(|b| b.is_ascii_digit() || b == b'.') && host.parse::<Ipv4Addr>().is_err() {
+            return Err(format!("`{host}` is not an IPv4 address; that is four numbers from 0 to 255"));
         }
+        if !is_ipv6(host) && !host.chars().all(|c| c.is_alphanumeric() || "-._".contains(c)) {
+            return Err(format!("`{host}` is not the name of a host; such as \"localhost:{port}\""));
+        }
+        Ok(Address::Tcp { host: host.to_owned(), port })
     }
 }
 
+/// The host, without its brackets, and the port.
+fn split(text: &str) -> Result<(&str, &str), String> {
+    let pair = text.rsplit_once(':');
+    let brackets = || "an IPv6 address stands in brackets".to_owned();
+    let (host, port) = match (text.strip_prefix('[').and_then(|inner| inner.split_once(']')), pair) {
+        (Some((host, _)), _) if !is_ipv6(host) => {
+            return instead("only an IPv6 address stands in brackets".to_owned(), &text.replace(['[', ']'], ""));
+        }
+        (Some((host, rest)), _) => (host, rest.strip_prefix(':').unwrap_or_default()),
+        (None, Some((host, port))) if is_ipv6(host) => return instead(brackets(), &format!("[{host}]:{port}")),
+        (None, _) if is_ipv6(text) => return instead(brackets(), &format!("[{text}]:5000")),
+        (None, Some(pair)) => pair,
+        (None, None) if text.is_empty() => return Err("an address is missing; such as \"localhost:5000\"".to_owned()),
+        (None, None) if text.bytes().all(|b| b.is_ascii_digit()) => {
+            return instead(format!("`{text}` has no host"), &format!("localhost:{text}"));
+        }
+        (None, None) => (text, ""),
+    };
+    match port {
+        "" if host.contains(':') => instead(format!("`{text}` has no port"), &format!("[{host}]:5000")),
+        "" => instead(format!("`{text}` has no port"), &format!("{host}:5000")),
+        port => Ok((host, port)),
+    }
+}
+
+fn unix(path: &str) -> Result<Address, String> {
+    let example = "\"unix:/run/shoutd/shoutd.sock\"";
+    match path.chars().next() {
+        None => Err(format!("`unix:` needs a path; as in {example}")),
+        Some(' ') => instead("there is a space before the path".to_owned(), &format!("unix:{}", path.trim())),
+        Some('~') => Err("`~` stands for no folder here; write the full path".to_owned()),
+        Some('@') => Err(format!("abstract sockets are not supported; name a path, as in {example}")),
+        Some(_) if path.contains('\0') => Err("a path has no NUL in it; take it out".to_owned()),
+        Some(_) => Ok(Address::Unix(path.into())),
+    }
+}
+
+/// The mistake `what` with `cure` as its cure; if that would not do either, then why.
+fn instead<T>(what: String, cure: &str) -> Result<T, String> {
+    cure.parse::<Address>().and_then(|_| Err(format!("{what}; write \"{cure}\"")))
+}
+
+/// Whether it is an IPv6 address, with or without its scope (`%eth0`).
+fn is_ipv6(text: &str) -> bool {
+    unscoped(text).parse::<Ipv6Addr>().is_ok()
+}
+
+fn unscoped(host: &str) -> &str {
+    host.split_once('%').map_or(host, |(ip, _)| ip)
+}
+
 impl Address {
+    /// The same address, with `folder` as the place where a relative path starts.
+    ///
+    /// # Errors
+    ///
+    /// When the whole path is too long for a socket.
+    pub fn within(self, folder: &Path) -> Result<Address, String> {
+        let Address::Unix(path) = self else { return Ok(self) };
+        // taken apart and put together, `./a` is `a`
+        let path: PathBuf = folder.join(path).components().collect();
+        match path.as_os_str().len() {
+            ..=LONGEST_PATH => Ok(Address::Unix(path)),
+            long => {
+                Err(format!("the path has {long} bytes, and a socket's at most {LONGEST_PATH}; choose a shorter one"))
+            }
+        }
+    }
+
     /// Whether a socket at `local` is one that binding this address gives.
     #[must_use]
     pub fn means(&self, local: &Local) -> bool {
         match (self, local) {
             (Address::Tcp { host, port }, Local::Tcp(at)) => {
-                let named = host.eq_ignore_ascii_case("localhost") && at.ip().is_loopback();
-                (*port == at.port() || *port == 0) && (named || host.parse() == Ok(at.ip()))
+                let named = is_localhost(host) && at.ip().is_loopback();
+                (*port == at.port() || *port == 0) && (named || unscoped(host).parse() == Ok(at.ip()))
             }
             (Address::Unix(path), Local::Unix(at)) => path == at,
             _ => false,
@@ -179,16 +258,19 @@ impl Listening {
         match address {
             Address::Unix(path) => Ok(vec![bind_unix(path, options)?]),
             Address::Tcp { host, port } => {
-                let ips =
+                let mut all =
                     resolve(host).map_err(|error| cannot(address, &format!("the name is not known ({error})")))?;
+                // everybody has the name, but not both of its addresses
+                let lacking = if is_localhost(host) { Level::Info } else { Level::Warn };
                 // a port that is free on one address may be taken on the next
                 let tries = if *port == 0 { PORT_TRIES } else { 1 };
-                let mut result = bind_all(&ips, *port, options);
+                let mut bind = || bind_all(&mut all, *port, lacking, options);
+                let mut result = bind();
                 for _ in 1..tries {
                     if !matches!(&result, Err((_, Errno::ADDRINUSE))) {
                         break;
                     }
-                    result = bind_all(&ips, *port, options);
+                    result = bind();
                 }
                 result.map_err(|(at, errno)| explain(&at, errno))
             }
@@ -243,43 +325,51 @@ impl Drop for Listening {
     }
 }
 
-/// The addresses of a name. `localhost` is the loopback of both families, whatever the resolver
-/// says (RFC 6761, 6.3).
-fn resolve(host: &str) -> io::Result<Vec<IpAddr>> {
-    if host.eq_ignore_ascii_case("localhost") {
-        return Ok(vec![IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)]);
-    }
-    let mut ips: Vec<IpAddr> = Vec::new();
-    for address in (host, 0).to_socket_addrs()? {
-        if !ips.contains(&address.ip()) {
-            ips.push(address.ip());
-        }
-    }
-    Ok(ips)
+fn is_localhost(host: &str) -> bool {
+    host.eq_ignore_ascii_case("localhost")
 }
 
-/// Binds all of `ips` to one port.
-fn bind_all(ips: &[IpAddr], mut port: u16, options: &Options) -> Result<Vec<Listening>, (SocketAddr, Errno)> {
+/// The addresses of a name, without a port yet; the scope of an IPv6 address is part of it.
+fn resolve(host: &str) -> io::Result<Vec<SocketAddr>> {
+    if is_localhost(host) {
+        return Ok(LOCALHOST.map(|ip| SocketAddr::new(ip, 0)).into());
+    }
+    let mut all: Vec<SocketAddr> = Vec::new();
+    for address in (host, 0).to_socket_addrs()? {
+        if !all.contains(&address) {
+            all.push(address);
+        }
+    }
+    Ok(all)
+}
+
+/// Binds `all` to one port; those that the host lacks are told at the level `lacking`.
+fn bind_all(
+    all: &mut [SocketAddr],
+    mut port: u16,
+    lacking: Level,
+    options: &Options,
+) -> Result<Vec<Listening>, (SocketAddr, Errno)> {
     let mut bound = Vec::new();
     let mut missing = Vec::new();
-    for ip in ips {
-        let at = SocketAddr::new(*ip, port);
-        match bind_tcp(at, options) {
+    for at in all {
+        at.set_port(port);
+        match bind_tcp(*at, options) {
             Ok(listening) => {
                 if let Local::Tcp(address) = listening.local {
                     port = address.port();
                 }
                 bound.push(listening);
             }
-            Err(errno @ (Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT)) => missing.push((at, errno)),
-            Err(errno) => return Err((at, errno)),
+            Err(errno @ (Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT)) => missing.push((*at, errno)),
+            Err(errno) => return Err((*at, errno)),
         }
     }
     match missing.first() {
         Some(first) if bound.is_empty() => Err(*first),
         _ => {
             for (at, _) in missing {
-                log::warn!("not listening on {at}: this host has no such address");
+                log::log!(lacking, "not listening on {at}: this host has no such address");
             }
             Ok(bound)
         }
@@ -304,7 +394,7 @@ fn bind_tcp(at: SocketAddr, options: &Options) -> Result<Listening, Errno> {
 fn bind_unix(path: &Path, options: &Options) -> Result<Listening, BindError> {
     let address = Address::Unix(path.to_owned());
     let name = SocketAddrUnix::new(path)
-        .map_err(|_| cannot(&address, "the path is too long for a socket: at most 107 bytes"))?;
+        .map_err(|_| cannot(&address, &format!("the path is too long for a socket: at most {LONGEST_PATH} bytes")))?;
     let unexpected = |errno: Errno| match errno {
         Errno::NOENT => cannot(&address, "its folder does not exist"),
         Errno::ROFS => cannot(&address, "its folder is read-only; under systemd /run/shoutd is there to write to"),
@@ -375,7 +465,7 @@ fn explain(at: &SocketAddr, errno: Errno) -> BindError {
                 "another process listens there (ss -ltnp 'sport = :{port}' shows which); stop it, or choose another port"
             ),
         ),
-        Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT => {
+        Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT | Errno::NODEV => {
             cannot(at, "this host has no such address (ip address lists those it has)")
         }
         Errno::ACCESS | Errno::PERM => BindError {
@@ -397,19 +487,20 @@ mod tests {
 
     #[test]
     fn an_address_is_read_as_it_is_written() {
-        for text in ["localhost:5000", "127.0.0.1:0", "[::1]:5000", "unix:/run/shoutd.sock"] {
+        for text in ["localhost:5000", "127.0.0.1:0", "[::1]:5000", "[fe80::1%lo]:1", "unix:/run/shoutd.sock"] {
             assert_eq!(text.parse::<Address>().unwrap().to_string(), text);
         }
-        for (text, cure) in [
-            ("localhost", "localhost:5000"),
-            ("::1:5000", "[::1]:5000"),
-            (":5000", "0.0.0.0:5000"),
-            ("localhost:65536", "0 to 65535"),
-            ("unix:", "unix:/run"),
-        ] {
-            let error = text.parse::<Address>().unwrap_err();
-            assert!(error.contains(cure), "{text}: {error}");
-        }
+    }
+
+    #[test]
+    fn the_scope_of_an_address_is_kept() {
+        let all = resolve("fe80::1%7").unwrap();
+        let [SocketAddr::V6(at)] = all[..] else { panic!("{all:?}") };
+        assert_eq!(at.scope_id(), 7);
+        let address: Address = "[fe80::1%7]:5000".parse().unwrap();
+        assert!(address.means(&Local::Tcp("[fe80::1%7]:5000".parse().unwrap())));
+        let error = Listening::bind(&address, &Options::default()).unwrap_err().to_string();
+        assert!(error.starts_with("cannot listen on [fe80::1%7]:5000: "), "{error}");
     }
 
     #[test]

@@ -28,6 +28,25 @@ pub struct About {
     pub source: &'static str,
 }
 
+impl About {
+    /// The most similar of `words`, with its likeness from 0 to 1, if one is similar at all.
+    pub fn nearest<'w>(word: &str, words: impl Iterator<Item = &'w str>) -> Option<(f64, &'w str)> {
+        let word = word.to_lowercase();
+        words
+            .map(|other| (strsim::jaro_winkler(other, &word), other))
+            .max_by(|a, b| a.0.total_cmp(&b.0))
+            .filter(|(likeness, _)| word.len() <= 64 && *likeness > 0.8)
+    }
+
+    /// The steps that `text` names, if it names several at once, as `uppercase,echo` does.
+    #[must_use]
+    pub fn several(text: &str) -> Option<Vec<&'static str>> {
+        let words = text.split([',', ' ', '|', '+']).filter(|word| !word.is_empty());
+        let known = |word: &str| REGISTRY.iter().map(|about| about.name).find(|name| *name == word);
+        words.map(known).collect::<Option<Vec<_>>>().filter(|names| names.len() > 1)
+    }
+}
+
 /// What a step of the registry declares: how it is called and how it is built.
 pub(super) trait Listed: Step + Sized + 'static {
     const ABOUT: About;
@@ -95,7 +114,7 @@ impl<'de> Visitor<'de> for StepSeed {
     type Value = Choice;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a step: its name, or `{ name = options }`")
+        f.write_str("the name of a step")
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Choice, E> {
@@ -104,7 +123,7 @@ impl<'de> Visitor<'de> for StepSeed {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Choice, A::Error> {
         let Some(name) = map.next_key::<String>()? else {
-            return Err(A::Error::custom("a step in braces needs a name: `{ name = options }`"));
+            return Err(A::Error::custom("a step has a name; `shoutd transforms` lists them all"));
         };
         if !REGISTRY.iter().any(|about| about.name == name) {
             return Err(A::Error::custom(unknown(&name)));
@@ -115,12 +134,7 @@ impl<'de> Visitor<'de> for StepSeed {
 }
 
 fn unknown(name: &str) -> String {
-    let nearest = REGISTRY
-        .iter()
-        .map(|about| (strsim::jaro_winkler(about.name, name), about.name))
-        .max_by(|a, b| a.0.total_cmp(&b.0))
-        .filter(|(likeness, _)| *likeness > 0.7);
-    match nearest {
+    match About::nearest(name, REGISTRY.iter().map(|about| about.name)) {
         Some((_, near)) => format!("unknown step `{name}`; did you mean `{near}`?"),
         None => format!("unknown step `{name}`; `shoutd transforms` lists them all"),
     }

@@ -131,10 +131,10 @@ f:3:19: `message_timeout`: a duration needs a unit
 3 | message_timeout = '30'
   |                   ^^^^ write \"30s\", or \"off\"
 
-f:4:17: `write_timeout`: `M` would be months
+f:4:17: `write_timeout`: unknown time unit `M`
   |
 4 | write_timeout = '10M'
-  |                 ^^^^^ write \"10min\", or \"off\"
+  |                 ^^^^^ the units are ms, s, min or m, h, days or d, or \"off\"
 ",
     );
     check(
@@ -143,7 +143,7 @@ f:4:17: `write_timeout`: `M` would be months
 f:1:23: `idle_timeout`: 0s is out of range
   |
 1 | limits.idle_timeout = '0s'
-  |                       ^^^^ from 1ms to 366days, or \"off\"
+  |                       ^^^^ write \"off\"
 
 f:2:25: `idle`: not whole seconds
   |
@@ -153,7 +153,7 @@ f:2:25: `idle`: not whole seconds
 f:4:14: `drain_idle`: unknown time unit `parsecs`
   |
 4 | drain_idle = '3 parsecs'
-  |              ^^^^^^^^^^^ the units are ms, s, min, h and days
+  |              ^^^^^^^^^^^ the units are ms, s, min or m, h, days or d
 
 f:5:16: `drain_spread`: \"soon\" is not a duration
   |
@@ -236,25 +236,29 @@ f:1:11: `listen`: `localhost` has no port
 1 | listen = ['localhost', 'h:70000', 5000, 'é:1', '::1:5000']
   |           ^^^^^^^^^^^ write \"localhost:5000\"
 
-f:1:24: `listen`: `70000` is not a port: a whole number from 0 to 65535
+f:1:24: `listen`: `70000` is not a port
   |
 1 | listen = ['localhost', 'h:70000', 5000, 'é:1', '::1:5000']
-  |                        ^^^^^^^^^
+  |                        ^^^^^^^^^ a port is a whole number from 0 to 65535
 
 f:1:35: `listen`: expected an address
   |
 1 | listen = ['localhost', 'h:70000', 5000, 'é:1', '::1:5000']
   |                                   ^^^^ such as \"localhost:5000\"
 
-f:1:48: `listen`: an IPv6 address stands in brackets: \"[::1]:5000\"
+f:1:48: `listen`: an IPv6 address stands in brackets
   |
 1 | listen = ['localhost', 'h:70000', 5000, 'é:1', '::1:5000']
-  |                                                ^^^^^^^^^^
+  |                                                ^^^^^^^^^^ write \"[::1]:5000\"
 ",
     );
     check(
         "listen = []",
         "f:1:10: `listen`: no address to listen on\n  |\n1 | listen = []\n  |          ^^ such as \"localhost:5000\"",
+    );
+    check(
+        "listener = []",
+        "f:1:12: `listener`: a list of none\n  |\n1 | listener = []\n  |            ^^ take it out; each begins with [[listener]]",
     );
 }
 
@@ -273,15 +277,15 @@ f:4:1: two listeners are called `default`
 4 | [[listener]]
   | ^^^^^^^^^^^^ the first is at f:2; give this one a `name` of its own
 
-f:5:11: two listeners at `H:1`
+f:5:11: `H:1` is taken by `h:1` at f:3
   |
 5 | listen = ['H:1', 'h:2', 'h:2']
-  |           ^^^^^ the first is at f:3
+  |           ^^^^^ take one out, or change it
 
-f:5:25: two listeners at `h:2`
+f:5:25: `h:2` is taken by `h:2` at f:5
   |
 5 | listen = ['H:1', 'h:2', 'h:2']
-  |                         ^^^^^ the first is at f:5
+  |                         ^^^^^ take one out, or change it
 
 f:6:1: this listener has no `listen`
   |
@@ -324,7 +328,7 @@ f:1:11: `framing`: expected a word, found a whole number
 f:3:9: `level`: unknown value \"loud\"
   |
 3 | level = 'loud'
-  |         ^^^^^^ one of \"info\", \"error\", \"warn\", \"debug\", \"trace\", \"off\"
+  |         ^^^^^^ one of \"error\", \"warn\", \"info\", \"debug\", \"trace\", \"off\"
 
 f:5:1: unknown key `idle`
   |
@@ -349,10 +353,10 @@ f:2:10: there is no value
 2 | framing =
   |          ^ expected one after the `=`
 
-f:3:11: string values must be quoted
+f:3:11: a string stands in quotes
   |
 3 | workers = auto
-  |           ^^^^ expected literal string
+  |           ^^^^ write \"auto\"
 
 f:5:8: unclosed table
   |

@@ -1,5 +1,6 @@
 //! What files mean.
 
+mod cures;
 mod mistakes;
 
 use super::*;
@@ -65,7 +66,7 @@ socket.keepalive = { idle = '5s', probes = 2 }
 workers = 2
 [[listener]]
 name = 'a'
-listen = ['h:1', '[::1]:0', 'unix:x.sock', '[::1]:0']
+listen = ['h:1', '[::1]:0', 'unix:./x.sock', '[::1]:0']
 limits.idle_timeout = 'off'
 socket.keepalive.idle = '7s'
 [[listener]]
@@ -111,6 +112,34 @@ fn the_effective_values_mean_the_same_when_they_are_read_back() {
         let second = parse("/elsewhere/g", &toml).unwrap();
         assert_eq!(values(&second), values(&first), "{toml}");
         assert_eq!(format!("{:?}", second.settings), format!("{:?}", first.settings), "{toml}");
+    }
+}
+
+#[test]
+fn the_effective_values_stand_in_the_order_of_the_file_they_make() {
+    let config = good(TWO);
+    let mut keys =
+        to_toml(&config.effective).lines().filter_map(|l| Some(l.split_once(" = ")?.0.to_owned())).collect::<Vec<_>>();
+    assert_eq!(keys.len(), config.effective.len());
+    keys.reverse();
+    for entry in &config.effective {
+        let key = keys.pop().unwrap();
+        assert!(entry.path == key || entry.path.ends_with(&format!(".{key}")), "{} and {key}", entry.path);
+    }
+}
+
+#[test]
+fn what_is_allowed_and_hardly_meant_is_warned_of() {
+    let warnings = |text: &str| good(text).warnings;
+    let idle = "`drain_idle` is longer than `drain_timeout`, which ends a stop before it";
+    let unread = "`max_message` has no effect, as framing = \"stream\" has no messages";
+    assert_eq!(warnings("\nshutdown.drain_idle = '1h'"), [format!("f:2: warning: {idle}")]);
+    assert_eq!(warnings("shutdown.drain_timeout = '0s'"), [format!("f:1: warning: {idle}")]);
+    assert_eq!(warnings("max_message = 7"), [format!("f:1: warning: {unread}")]);
+    let two = "max_message = 7\n[[listener]]\nname = 'a'\nlisten = 'h:1'\n[[listener]]\nname = 'b'\nlisten = 'h:2'\n";
+    assert_eq!(warnings(two), [format!("f:1: warning: {unread}")]);
+    for text in ["", FULL, TWO, "max_message = 7\nframing = 'line'", &format!("{two}framing = 'line'")] {
+        assert_eq!(warnings(text), [""; 0]);
     }
 }
 
@@ -209,9 +238,12 @@ fn no_text_makes_the_reader_panic() {
 #[test]
 fn a_large_file_of_nothing_but_mistakes_is_answered_in_good_time() {
     let begun = std::time::Instant::now();
-    for line in ["x = 1\n", "[[listener]]\n", "[[listener]]\nlisten = 'h:1'\n", "= \n", "\"", "[["] {
+    for line in
+        ["x = 1\n", "[[listener]]\n", "[[listener]]\nlisten = 'h:1'\n", "= \n", "\"", "[[", "[a]\n", "a = b\n", "a:\n"]
+    {
         let text = line.repeat(LARGEST / 4 / line.len());
         parse("f", &text).unwrap_err();
     }
+    parse("f", &format!("a = [{}]", "b, ".repeat(LARGEST / 12))).unwrap_err();
     assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
 }
