@@ -7,13 +7,18 @@ mod transform;
 
 use crate::config::{self, Config};
 use crate::failure::{Exit, Failure};
+use crate::server::Listener;
 use crate::transform::{About, REGISTRY};
 use crate::{daemon, framing};
 use clap::builder::PossibleValuesParser;
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde::Serialize;
+use std::ffi::OsString;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
+
+/// Every key at its default, and what it means.
+const FULL: &str = include_str!("../config/full.toml");
 
 /// What was asked for on the command line.
 #[derive(Debug, Parser)]
@@ -42,6 +47,9 @@ enum Verb {
         /// Print JSON instead: an array of objects with key, value and origin
         #[arg(long)]
         json: bool,
+        /// Print instead a file with every key at its default, and what it means
+        #[arg(long, conflicts_with = "json")]
+        full: bool,
     },
     /// Take standard input through the steps of a transform to standard output, without any network
     #[command(after_help = help::TRANSFORM)]
@@ -53,11 +61,13 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    #[command(external_subcommand)]
+    Unknown(Vec<OsString>),
 }
 
 #[derive(Debug, Args)]
 struct Transform {
-    /// Steps as they are written in the configuration: a name, or `{ name = … }`
+    /// The names of steps, done in order; `shoutd transforms` lists them all
     steps: Vec<String>,
     /// Take what is not given here from this listener of the configuration [default: its first]
     #[arg(long, value_name = "NAME")]
@@ -68,6 +78,9 @@ struct Transform {
     /// What is done with bytes that are not UTF-8 [default: pass, or as the configuration says]
     #[arg(long, value_name = "WORD", value_parser = PossibleValuesParser::new(config::invalid_utf8().map(|p| p.0)))]
     invalid_utf8: Option<String>,
+    /// The longest message, as 1000 or 64KiB [default: 64KiB, or as the configuration says]
+    #[arg(long, value_name = "SIZE", value_parser = config::max_message)]
+    max_message: Option<usize>,
 }
 
 impl Cli {
@@ -81,11 +94,13 @@ impl Cli {
         match self.verb.unwrap_or(Verb::Run) {
             Verb::Run => daemon::run(config::load(path)?),
             Verb::Check => check(path),
-            Verb::Config { json: false } => print(&config::to_toml(&read(path)?.effective)),
-            Verb::Config { json: true } => print_json(&read(path)?.effective),
+            Verb::Config { full: true, .. } => print(FULL),
+            Verb::Config { json: false, .. } => print(&config::to_toml(&read(path)?.effective)),
+            Verb::Config { json: true, .. } => print_json(&read(path)?.effective),
             Verb::Transform(asked) => transform::run(&asked, path),
             Verb::Transforms { json: false } => print(&steps()),
             Verb::Transforms { json: true } => print_json(&REGISTRY.iter().map(Row::from).collect::<Vec<_>>()),
+            Verb::Unknown(words) => Err(unknown(&words)),
         }
     }
 }
@@ -97,24 +112,40 @@ fn read(path: Option<&Path>) -> Result<Config, Failure> {
 
 fn check(path: Option<&Path>) -> Result<(), Failure> {
     let config = read(path)?;
-    print(&format!("{}: good ({})\n", config.source, summary(&config)))
+    for warning in &config.warnings {
+        // with nobody to tell, all is good still
+        let _ = writeln!(io::stderr().lock(), "{warning}");
+    }
+    print(&format!("{}: good:{}\n", config.source, summary(&config)))
 }
 
-/// What a configuration comes to, in half a line.
+/// What a configuration comes to: half a line for a listener, and a line for each of several.
 fn summary(config: &Config) -> String {
     let all = &config.settings.listeners;
-    let steps: Vec<String> = all.iter().map(|l| l.service.pipeline.names().collect::<Vec<_>>().join(", ")).collect();
-    let number = if all.len() == 1 { "1 listener".to_owned() } else { format!("{} listeners", all.len()) };
-    match steps.split_first() {
-        Some((first, others)) if others.iter().all(|other| other == first) => {
-            format!("{number}, transform: {}", if first.is_empty() { "none" } else { first })
+    let gap = if all.len() == 1 { " " } else { "\n  " };
+    let one = |listener: &Listener| {
+        let addresses: Vec<_> = listener.addresses.iter().map(ToString::to_string).collect();
+        let steps: Vec<_> = listener.service.pipeline.names().collect();
+        let steps = if steps.is_empty() { "no transform".to_owned() } else { steps.join(" then ") };
+        format!("{gap}{} on {}, {steps}", listener.service.name, config::plain(&addresses.join(" and ")))
+    };
+    all.iter().map(one).collect()
+}
+
+/// The mistake of a verb that there is not: often a file, or one misspelt.
+fn unknown(words: &[OsString]) -> Failure {
+    let words: Vec<_> = words.iter().map(|word| word.to_string_lossy()).collect();
+    let verb = words.first().map_or("", AsRef::as_ref);
+    let command = Cli::command();
+    let cure = if verb.contains(['.', '/']) || Path::new(verb).exists() {
+        format!("did you mean `shoutd -c {}`?", words.join(" "))
+    } else {
+        match About::nearest(verb, command.get_subcommands().map(clap::Command::get_name)) {
+            Some((_, near)) => format!("did you mean `{near}`?"),
+            None => "`shoutd --help` lists them all".to_owned(),
         }
-        _ => {
-            let each: Vec<_> =
-                all.iter().zip(&steps).map(|(l, steps)| format!("{}: {steps}", l.service.name)).collect();
-            format!("{number}, transforms: {}", each.join("; "))
-        }
-    }
+    };
+    Failure::new(Exit::Usage, config::plain(&format!("there is no verb `{verb}`; {cure}")))
 }
 
 /// All steps, one in each line.
@@ -174,7 +205,6 @@ fn unwritten(error: io::Error) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use clap::CommandFactory;
 
     #[test]
     fn the_command_line_does_not_contradict_itself() {
@@ -182,13 +212,11 @@ mod tests {
     }
 
     #[test]
-    fn a_configuration_is_summed_up_in_half_a_line() {
-        let sum = |text| summary(&config::parse("f", text).unwrap());
-        assert_eq!(sum(""), "1 listener, transform: uppercase");
-        assert_eq!(sum("transform = [\"lowercase\", \"echo\"]"), "1 listener, transform: lowercase, echo");
-        assert_eq!(sum("transform = []"), "1 listener, transform: none");
-        let two = "[[listener]]\nname = 'a'\nlisten = 'h:1'\n[[listener]]\nname = 'b'\nlisten = 'h:2'\n";
-        assert_eq!(sum(two), "2 listeners, transform: uppercase");
-        assert_eq!(sum(&format!("{two}transform = 'echo'")), "2 listeners, transforms: a: uppercase; b: echo");
+    fn a_configuration_is_summed_up_in_a_line_for_each_listener() {
+        let sum = |text| summary(&config::parse("/f", text).unwrap());
+        assert_eq!(sum(""), " default on localhost:5000, uppercase");
+        assert_eq!(sum("transform = [\"lowercase\", \"echo\"]"), " default on localhost:5000, lowercase then echo");
+        let two = "[[listener]]\nname = 'a'\nlisten = ['h:1', 'unix:x']\ntransform = []\n[[listener]]\nname = 'b'\nlisten = 'h:2'\n";
+        assert_eq!(sum(two), "\n  a on h:1 and unix:/x, no transform\n  b on h:2, uppercase");
     }
 }

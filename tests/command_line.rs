@@ -70,21 +70,47 @@ fn a_wrong_command_line_exits_with_2() {
         &["transform", "{ uppercase"],
         &["transform", "a\n\u{1b}[2J"],
         &["transform", "--framing", "lines"],
+        &["transform", "--max-message", "1K"],
+        &["transform", "--max-message", "0"],
+        &["config", "--full", "--json"],
+        &["config.toml"],
         &["transform", "--listener", "nobody", "-c", "config/config.toml"],
     ] {
         let (code, output, errors) = run(arguments);
         assert_eq!((code, output.as_str()), (2, ""), "{arguments:?}");
         assert!(errors.starts_with("error: ") && !errors.contains('\u{1b}'), "{errors}");
     }
-    assert_eq!(run(&["transform", "upercase"]).2, "error: unknown step `upercase`; did you mean `uppercase`?\n");
+    for (arguments, expected) in [
+        (&["transform", "upercase"][..], "unknown step `upercase`; did you mean `uppercase`?"),
+        (&["transform", "uppercase,echo"], "several steps are several words; write `uppercase echo`"),
+        (&["chek"], "there is no verb `chek`; did you mean `check`?"),
+        (&["config.tml"], "there is no verb `config.tml`; did you mean `shoutd -c config.tml`?"),
+        (&["Cargo.toml", "check"], "there is no verb `Cargo.toml`; did you mean `shoutd -c Cargo.toml check`?"),
+        (&["src"], "there is no verb `src`; did you mean `shoutd -c src`?"),
+        (&["zzz"], "there is no verb `zzz`; `shoutd --help` lists them all"),
+    ] {
+        assert_eq!(run(arguments).2, format!("error: {expected}\n"));
+    }
 }
 
 #[test]
 fn a_good_file_is_called_good() {
-    let expected = "config/config.toml: good (1 listener, transform: uppercase)\n".to_owned();
+    let expected = "config/config.toml: good: default on localhost:5000, uppercase\n".to_owned();
     assert_eq!(run(&["check", "-c", "config/config.toml"]), (0, expected.clone(), String::new()));
     assert_eq!(run(&["-c", "config/config.toml", "check"]), (0, expected, String::new()));
-    assert_eq!(run(&["check", "-c", "config/full.toml"]).0, 0);
+    let expected = "config/full.toml: good: default on localhost:5000, uppercase\n".to_owned();
+    assert_eq!(run(&["check", "-c", "config/full.toml"]), (0, expected, String::new()));
+}
+
+#[test]
+fn a_good_file_may_have_warnings_and_several_listeners() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = "shutdown.drain_idle = '1h'\n[[listener]]\nname = 'a'\nlisten = 'h:1'\n[[listener]]\nname = 'b'\nlisten = 'h:2'\n";
+    let path = write(folder.path(), "f", text);
+    let good = format!("{path}: good:\n  a on h:1, uppercase\n  b on h:2, uppercase\n");
+    let warning =
+        format!("{path}:1: warning: `drain_idle` is longer than `drain_timeout`, which ends a stop before it\n");
+    assert_eq!(run(&["check", "-c", &path]), (0, good, warning));
 }
 
 #[test]
@@ -124,7 +150,10 @@ fn a_file_that_cannot_be_read_is_told_in_one_line_with_the_cure() {
     for (path, expected) in [
         ("no/such.toml", "there is no file no/such.toml; name another with -c FILE".to_owned()),
         (here, format!("{here} is a folder; name the file in it, such as -c {here}/config.toml")),
-        (&large, format!("{large} is larger than 1 MiB, so it is no configuration of shoutd; name the right file with -c")),
+        (
+            &large,
+            format!("{large} is larger than 1 MiB, so it is no configuration of shoutd; name the right file with -c"),
+        ),
         (&latin, format!("{latin}:2: this is not UTF-8 text; save the file as UTF-8")),
     ] {
         assert_eq!(run(&["run", "-c", path]), (78, String::new(), format!("error: {expected}\n")));
@@ -162,6 +191,12 @@ fn the_effective_configuration_is_printed_for_programs_too() {
 }
 
 #[test]
+fn a_file_is_begun_with_every_key_and_what_it_means() {
+    let full = include_str!("../config/full.toml").to_owned();
+    assert_eq!(run(&["config", "--full"]), (0, full, String::new()));
+}
+
+#[test]
 fn the_steps_are_listed() {
     let (code, table, _) = run(&["transforms"]);
     assert_eq!(code, 0);
@@ -194,8 +229,12 @@ fn a_transform_is_taken_from_the_configuration() {
     let answer = |more: &[&str], input: &[u8]| told(run_with(&[&["transform", "-c", &path], more].concat(), input));
     assert_eq!(answer(&[], b"Ab"), (0, "ab".to_owned(), String::new()));
     assert_eq!(answer(&["--listener", "b"], b"a\xFF\n"), (0, "A\u{FFFD}\n".to_owned(), String::new()));
-    let error = "error: a message of the input is longer than `max_message` allows\n".to_owned();
-    assert_eq!(answer(&["--listener", "b"], b"abcd\nabcde\n"), (1, "ABCD\n".to_owned(), error));
+    let error = "error: line 2 of the input is longer than `max_message` allows (4 bytes); allow more with --max-message SIZE\n";
+    assert_eq!(answer(&["--listener", "b"], b"abcd\nabcde\n"), (1, "ABCD\n".to_owned(), error.to_owned()));
+    for size in ["5", "5B", "1KiB"] {
+        let more = ["--listener", "b", "--max-message", size];
+        assert_eq!(answer(&more, b"abcde\n"), (0, "ABCDE\n".to_owned(), String::new()));
+    }
     assert_eq!(
         answer(&["--listener", "b", "echo", "--framing", "stream"], b"abcde"),
         (0, "abcde".to_owned(), String::new())

@@ -23,7 +23,7 @@ Examples:
   shoutd                                         serve with the usual configuration
   printf 'straße\\n' | nc -N localhost 5000       ask it, from another terminal: STRASSE
   shoutd -c my.toml check                        tell all mistakes of a file, start nothing
-  shoutd config > my.toml                        begin a file with every key at its value
+  shoutd config --full > my.toml                 begin a file: every key, and what it means
   echo Grüße | shoutd transform uppercase        try a transform, without any network
   shoutd transforms                              list all steps
 
@@ -50,15 +50,17 @@ Example:
   printf 'hello' | nc -N localhost 5000          answers HELLO";
 
 pub(super) const CHECK: &str = "\
-Exit code 0 if all is good, 78 if not; the mistakes stand on standard error.
+Exit code 0 if all is good, 78 if not; the mistakes stand on standard error, and so do warnings
+of what is allowed but hardly meant.
 
 Example:
   shoutd check -c config.toml";
 
 pub(super) const CONFIG: &str = "\
-What is printed is a configuration itself, and means the same.
+What is printed is a configuration itself, and means the same. To begin a file, take --full.
 
 Examples:
+  shoutd config --full > config.toml             every key at its default, and what it means
   shoutd config                                  all defaults, or what /etc/shoutd/config.toml makes of them
   shoutd config -c config.toml | grep -v default
   shoutd config --json";
@@ -69,6 +71,7 @@ Without STEPS, the configuration's are taken.
 Examples:
   echo Grüße | shoutd transform uppercase
   shoutd transform lowercase --framing line < names.txt
+  shoutd transform lowercase echo --framing line --max-message 1MiB < long.txt
   shoutd transform -c config.toml --listener feed";
 
 pub(super) const TRANSFORMS: &str = "\

@@ -3,12 +3,12 @@
 //! No network, no configuration unless it is needed, and memory for one read or one message.
 
 use super::{Transform, unwritten};
-use crate::config::{self, Config};
+use crate::config::{self, Config, Source};
 use crate::deadlines::Moment;
 use crate::failure::{Exit, Failure};
 use crate::framing::{self, Framing};
 use crate::session::{Action, Desk, EndReason, Limits, Service, Session};
-use crate::transform::{Choice, InvalidUtf8, Options, Pipeline, StepSeed};
+use crate::transform::{About, Choice, InvalidUtf8, Options, Pipeline, StepSeed};
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 use std::io::{self, Read, Write};
@@ -23,27 +23,34 @@ pub(super) fn run(asked: &Transform, path: Option<&Path>) -> Result<(), Failure>
     let needed = asked.steps.is_empty() || path.is_some() || asked.listener.is_some();
     let config = if needed { config::read(path) } else { config::built_in() };
     let config = config.map_err(|mistakes| mistakes.failure(""))?;
-    match pump(service(asked, &config)?, &mut io::stdin().lock(), &mut io::stdout().lock()) {
+    let (service, max_message) = service(asked, &config)?;
+    match pump(service, &mut io::stdin().lock(), &mut io::stdout().lock()) {
         Ok(()) => Ok(()),
         Err(End::Input(error)) => Err(Failure::new(Exit::Failed, format!("cannot read the input: {error}"))),
         Err(End::Output(error)) => unwritten(error),
-        Err(End::Refused(EndReason::InvalidUtf8)) => {
+        Err(End::Refused(EndReason::InvalidUtf8, _)) => {
             Err(Failure::new(Exit::Failed, "the input is not UTF-8; all before its first wrong byte was answered"))
         }
-        Err(End::Refused(EndReason::MessageTooLong)) => {
-            Err(Failure::new(Exit::Failed, "a message of the input is longer than `max_message` allows"))
+        Err(End::Refused(EndReason::MessageTooLong, line)) => {
+            let text = format!(
+                "line {line} of the input is longer than `max_message` allows ({max_message} bytes); allow more with \
+                 --max-message SIZE"
+            );
+            Err(Failure::new(Exit::Failed, text))
         }
-        Err(End::Refused(reason)) => Err(Failure::new(Exit::OwnFault, format!("it ended for {}", reason.word()))),
+        Err(End::Refused(reason, _)) => Err(Failure::new(Exit::OwnFault, format!("it ended for {}", reason.word()))),
     }
 }
 
-/// The framing and the steps that were asked for; what was not given is the listener's.
-fn service(asked: &Transform, config: &Config) -> Result<Service, Failure> {
+/// The framing and the steps that were asked for, and the longest message; what was not given is
+/// the listener's.
+fn service(asked: &Transform, config: &Config) -> Result<(Service, usize), Failure> {
     let usage = |text: String| Failure::new(Exit::Usage, config::plain(&text));
     let Some(listener) = config.listener(asked.listener.as_deref()) else {
         let names: Vec<_> = config.settings.listeners.iter().map(|listener| listener.service.name.as_str()).collect();
         let name = asked.listener.as_deref().unwrap_or_default();
-        return Err(usage(format!("{} has no listener `{name}`; it has {}", config.source, names.join(", "))));
+        let (have, they) = if config.source == Source::BuiltIn { ("have", "they have") } else { ("has", "it has") };
+        return Err(usage(format!("{} {have} no listener `{name}`; {they} {}", config.source, names.join(", "))));
     };
     let value = |key| config.value(&listener.service.name, key);
     let policy = asked.invalid_utf8.as_deref().or_else(|| value("invalid_utf8")?.as_str());
@@ -61,7 +68,7 @@ fn service(asked: &Transform, config: &Config) -> Result<Service, Failure> {
 
     let name = asked.framing.as_deref().or_else(|| value("framing")?.as_str());
     let about = framing::REGISTRY.iter().find(|about| Some(about.name) == name);
-    let max_message = value("max_message").and_then(config::bytes).unwrap_or(READ);
+    let max_message = asked.max_message.or_else(|| config::bytes(value("max_message")?)).unwrap_or(READ);
     let framing = about.map_or(Framing::Stream, |about| (about.build)(framing::Options { max_message }));
     if matches!(framing, Framing::Stream)
         && let Some(step) = steps.iter().find(|step| !step.about().streams)
@@ -69,12 +76,16 @@ fn service(asked: &Transform, config: &Config) -> Result<Service, Failure> {
         return Err(usage(format!("the step `{}` needs whole messages; add --framing line", step.about().name)));
     }
     let limits = Limits { buffer_size: READ, buffer_size_max: READ, ..Limits::default() };
-    Ok(Service { name: listener.service.name.clone(), framing, pipeline: Pipeline::new(steps), limits })
+    let service = Service { name: listener.service.name.clone(), framing, pipeline: Pipeline::new(steps), limits };
+    Ok((service, max_message))
 }
 
 /// A step as it is written in the configuration; the quotes of a bare name may be missing.
 fn read_step(text: &str, options: Options) -> Result<Choice, String> {
     let (seed, text) = (StepSeed(options), text.trim());
+    if let Some(steps) = About::several(text) {
+        return Err(format!("several steps are several words; write `{}`", steps.join(" ")));
+    }
     if text.starts_with(['{', '"', '\'']) {
         let value =
             DeValue::parse(text).map_err(|error| format!("the step `{text}` is no TOML: {}", error.message()))?;
@@ -89,7 +100,8 @@ fn read_step(text: &str, options: Options) -> Result<Choice, String> {
 enum End {
     Input(io::Error),
     Output(io::Error),
-    Refused(EndReason),
+    /// For this reason, in this line of the input.
+    Refused(EndReason, usize),
 }
 
 /// Answers all of `input` on `output`, and what each read gave before the next: a session as any
@@ -99,6 +111,7 @@ fn pump(service: Service, input: &mut impl Read, output: &mut impl Write) -> Res
     let mut session = Session::new(Arc::new(service), None, now);
     let mut desk = Desk::default();
     let mut buffer = vec![0; READ];
+    let mut line = 1;
     while session.poll_action() == Action::Read {
         let answer = match input.read(&mut buffer) {
             Ok(0) => session.handle_end_of_input(&mut desk, now),
@@ -107,11 +120,12 @@ fn pump(service: Service, input: &mut impl Read, output: &mut impl Write) -> Res
             Err(error) => return Err(End::Input(error)),
         };
         output.write_all(answer).and_then(|()| output.flush()).map_err(End::Output)?;
+        line += memchr::memchr_iter(b'\n', answer).count();
         session.handle_answered(answer, answer.len());
     }
     match session.end_reason() {
         Some(EndReason::ClientFin) | None => Ok(()),
-        Some(reason) => Err(End::Refused(reason)),
+        Some(reason) => Err(End::Refused(reason, line)),
     }
 }
 
@@ -160,7 +174,7 @@ mod tests {
         for (framing, expected) in [("stream", "A\nÉ"), ("line", "A\n")] {
             let (output, done) = pumped(framing, InvalidUtf8::Close, b"a\n\xC3\xA9\xFFb\nc\n");
             assert_eq!(output, expected);
-            assert!(matches!(done, Err(End::Refused(EndReason::InvalidUtf8))));
+            assert!(matches!(done, Err(End::Refused(EndReason::InvalidUtf8, 2))));
         }
     }
 
@@ -168,7 +182,7 @@ mod tests {
     fn a_message_that_is_too_long_ends_it_after_those_before() {
         let (output, done) = pumped("line", InvalidUtf8::Pass, format!("abc\n{}\nab\n", "x".repeat(51)).as_bytes());
         assert_eq!(output, "ABC\n");
-        assert!(matches!(done, Err(End::Refused(EndReason::MessageTooLong))));
+        assert!(matches!(done, Err(End::Refused(EndReason::MessageTooLong, 2))));
     }
 
     #[test]
@@ -177,6 +191,10 @@ mod tests {
         assert_eq!(written("uppercase"), Ok("uppercase".to_owned()));
         assert_eq!(written(" 'echo'"), Ok("echo".to_owned()));
         assert_eq!(written("uper"), Err("unknown step `uper`; did you mean `uppercase`?".to_owned()));
+        assert_eq!(
+            written("uppercase,echo"),
+            Err("several steps are several words; write `uppercase echo`".to_owned())
+        );
         assert_eq!(written("{ echo = 1 }"), Err("the step `echo` has no options; write it as \"echo\"".to_owned()));
         assert_eq!(
             written("{ echo"),
