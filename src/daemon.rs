@@ -39,6 +39,9 @@ pub fn run(config: Config) -> Result<(), Failure> {
         Source::File(_) => "-c FILE names another",
     };
     log::info!("configuration: {} ({another})", config.source);
+    for warning in &config.warnings {
+        log::warn!("{warning}");
+    }
     // before anything listens, so that no signal finds the process without a handler
     let signals = signals::listen().map_err(|error| system("take signals", &error))?;
 

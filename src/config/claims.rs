@@ -2,7 +2,7 @@
 //!
 //! A name other than `localhost` is only held against itself: what it resolves to is not asked.
 
-use crate::net::listener::{Address, LOCALHOST};
+use crate::net::address::{Address, LOCALHOST};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;

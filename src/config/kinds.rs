@@ -3,7 +3,7 @@
 //! A kind knows no key. Sizes and durations are in `measures`.
 
 use super::report::Mistake;
-use crate::net::listener::Address;
+use crate::net::address::Address;
 use crate::transform::{self, About, Choice, StepSeed};
 use serde::de::DeserializeSeed;
 use serde_json::{Value, json};

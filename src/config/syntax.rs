@@ -1,7 +1,7 @@
 //! Mistakes of TOML itself, told in the words of somebody who has not read its specification.
 
 use super::report::{Mistake, SHOWN, Text};
-use crate::net::listener::Address;
+use crate::net::address::Address;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue, Error};
 

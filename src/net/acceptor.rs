@@ -7,8 +7,9 @@
 //! mailboxes are full, and when descriptors or memory run out, nothing is accepted, and epoll is
 //! not asked about the listeners, so that they do not keep the thread awake.
 
+use super::address::Local;
 use super::admission::Admission;
-use super::listener::{Listening, Local};
+use super::listener::Listening;
 use super::orders::Orders;
 use super::plain;
 use super::poll::{Interest, Poll};

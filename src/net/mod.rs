@@ -1,5 +1,6 @@
 //! Everything that owns a file descriptor: readiness in, calls of the floors below out.
 //!
+//! - [`address`]: where to listen, as it is written
 //! - [`listener`]: listening sockets, bound or adopted
 //! - [`acceptor`]: the thread that accepts, and hands over by
 //! - [`mailbox`]: a channel whose receiver sleeps in epoll, to the
@@ -10,6 +11,7 @@
 //! - [`descriptors`]: the limit of open files
 
 pub mod acceptor;
+pub mod address;
 pub mod admission;
 pub mod bell;
 pub mod descriptors;

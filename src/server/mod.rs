@@ -35,9 +35,10 @@
 use crate::deadlines::Clock;
 use crate::metrics::{AcceptCounters, Totals};
 use crate::net::acceptor::{Acceptor, Door};
+use crate::net::address::{Address, Local};
 use crate::net::admission::Admission;
 use crate::net::bell::Bell;
-use crate::net::listener::{self, Address, BindError, Listening, Local};
+use crate::net::listener::{self, BindError, Listening};
 use crate::net::orders::Orders;
 use crate::net::poll::Poll;
 use crate::net::pulse::Pulse;

@@ -4,7 +4,7 @@
 //! and nothing may have been logged as an error.
 
 use shoutd::framing;
-use shoutd::net::listener::Local;
+use shoutd::net::address::Local;
 use shoutd::server::{Listener, Server, Settings};
 use shoutd::session::{EndReason, Limits, Service};
 use shoutd::transform::{Choice, Options, Pipeline};

@@ -1,5 +1,5 @@
 use crate::harness::{Client, Daemon, eventually};
-use shoutd::net::listener::Address;
+use shoutd::net::address::Address;
 use shoutd::server::Listener;
 use shoutd::session::EndReason;
 use shoutd::transform::InvalidUtf8;

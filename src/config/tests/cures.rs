@@ -1,7 +1,7 @@
 //! Which cure each single mistake is told with.
 
 use super::super::parse;
-use crate::net::listener::Address;
+use crate::net::address::Address;
 
 /// What is wrong with each place of `text`, and its cure.
 fn told(text: &str) -> Vec<(String, String)> {
