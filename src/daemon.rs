@@ -104,6 +104,8 @@ impl Daemon {
                     (Ok(Signal::Hangup), _) if !self.is_hung_up() => {
                         log::warn!("SIGHUP: reload is not there yet; restart to use a changed configuration");
                     }
+                    // the shell tells of it, and so does the kernel: that is no second order
+                    (Ok(Signal::Hangup), Stage::Draining) => {}
                     (Ok(signal), Stage::Serving) => {
                         self.begin_drain(signal);
                         progress = tick(STATUS_EVERY);

@@ -21,11 +21,13 @@ fn main() -> ExitCode {
 /// Writes `failure` to stderr; where that is a pipe which nobody reads, the exit code has to do.
 fn tell(failure: Failure) {
     let (done, told) = mpsc::channel();
-    std::thread::spawn(move || {
+    let writer = std::thread::Builder::new().spawn(move || {
         // a text of several lines is a report that stands by itself, with places that editors find
         let head = if failure.text.contains('\n') { "" } else { "error: " };
         let _ = writeln!(std::io::stderr().lock(), "{head}{failure}");
         let _ = done.send(());
     });
-    let _ = told.recv_timeout(FAREWELL);
+    if writer.is_ok() {
+        let _ = told.recv_timeout(FAREWELL);
+    }
 }

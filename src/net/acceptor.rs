@@ -143,8 +143,11 @@ impl Acceptor {
             if self.orders.is_stop() {
                 return Ok(());
             }
-            self.accept_all()?;
-            if self.has_drained() {
+            // asked once a turn: an order that comes in the middle of one is for the next, or a backlog
+            // of which only a batch was accepted would be closed
+            let give_up = self.orders.draining().map(|(_, deadline)| *deadline);
+            self.accept_all(give_up.is_some())?;
+            if give_up.is_some_and(|deadline| self.is_open() || self.poll.now() >= deadline) {
                 // closing a listener resets whoever waits in its backlog, so it comes last
                 self.doors.clear();
                 self.orders.nobody_comes();
@@ -168,7 +171,7 @@ impl Acceptor {
     }
 
     /// Accepts from the doors that epoll reported, or from all when it was not asked about them.
-    fn accept_all(&mut self) -> io::Result<()> {
+    fn accept_all(&mut self, draining: bool) -> io::Result<()> {
         if let Gate::Busy { retry } | Gate::Paused { retry, .. } = self.gate
             && self.poll.now() < retry
         {
@@ -181,13 +184,13 @@ impl Acceptor {
             }
         }
         // one batch from each, also while draining, when it is a backlog: no flood delays the end
-        let asked = self.watching && self.orders.draining().is_none();
+        let asked = self.watching && !draining;
         let reported: Vec<u64> = (0..).map_while(|nth| self.poll.token(nth)).collect();
         let doors = self.doors.len().max(1);
         self.first = (self.first + 1) % doors;
         for index in (self.first..self.first + doors).map(|index| index % doors) {
             if !asked || reported.contains(&(index as u64)) {
-                self.accept_from(index)?;
+                self.accept_from(index, draining)?;
                 if !self.is_open() {
                     break;
                 }
@@ -197,11 +200,11 @@ impl Acceptor {
     }
 
     /// Accepts what waits at a door, at most a batch of it; while draining, a whole backlog.
-    fn accept_from(&mut self, index: usize) -> io::Result<()> {
+    fn accept_from(&mut self, index: usize, draining: bool) -> io::Result<()> {
         const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
         let Some(door) = self.doors.get(index) else { return Ok(()) };
         // the kernel lets one more wait than it was told
-        let batch = if self.orders.draining().is_some() { door.backlog as usize + 1 } else { BATCH };
+        let batch = if draining { door.backlog as usize + 1 } else { BATCH };
         let mut failures = 0;
         for _ in 0..batch {
             let Some(door) = self.doors.get(index) else { return Ok(()) };
@@ -240,7 +243,7 @@ impl Acceptor {
                 }
             }
         }
-        if failures == batch {
+        if failures == batch && !draining {
             // as when a firewall's refusal (EPERM) does not take the client out of the queue
             self.gate = Gate::Busy { retry: self.poll.now().after(FAILURES_RETRY) };
         }
@@ -338,11 +341,6 @@ impl Acceptor {
             self.watching = watching;
         }
         Ok(())
-    }
-
-    /// Whether it was told to drain, and nobody waits any more, or for too long.
-    fn has_drained(&self) -> bool {
-        self.orders.draining().is_some_and(|(_, deadline)| self.is_open() || self.poll.now() >= *deadline)
     }
 }
 

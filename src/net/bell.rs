@@ -55,7 +55,7 @@ impl Bell {
 
     /// Says that the thread is awake, and looks at everything before it sleeps again.
     pub(super) fn wake_up(&self) {
-        self.state.store(AWAKE, SeqCst);
+        self.state.swap(AWAKE, SeqCst);
     }
 }
 

@@ -22,6 +22,11 @@ impl Default for Throttle {
 }
 
 impl Throttle {
+    /// How many lines were kept back and not told of.
+    pub(super) fn kept_back(&self) -> u64 {
+        self.kept_back
+    }
+
     /// Whether a line may pass at `now`, and how many were kept back before it.
     pub(super) fn pass(&mut self, now: Moment) -> Option<u64> {
         if now.since(self.second) >= SECOND {

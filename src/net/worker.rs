@@ -24,6 +24,8 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
+/// How often, at most, a connection is read before a deadline ends it.
+const LAST_READS: usize = 16;
 /// How many connections may wait for a worker.
 const MAILBOX: usize = 1024;
 
@@ -121,6 +123,12 @@ impl Worker {
     ///
     /// When epoll fails, which is a fault of shoutd's own.
     pub fn run(mut self) -> io::Result<()> {
+        let result = self.serve();
+        tell_kept_back(self.ends.kept_back());
+        result
+    }
+
+    fn serve(&mut self) -> io::Result<()> {
         loop {
             let give_up = self.orders.draining().map(|(_, deadline)| *deadline);
             self.poll.turn(self.deadlines.next().into_iter().chain(give_up).min())?;
@@ -232,13 +240,27 @@ impl Worker {
             connection.deadline = Moment::NEVER;
             let token = token(key, connection.generation);
             if connection.session.poll_timeout() <= now {
-                // what it can do is done before it is ended for not having done it: epoll may not have
-                // come to it yet, and reports room to write only when there is much of it
-                self.handle_event(token);
+                self.catch_up(token);
                 self.handle_timeout(token);
             } else {
                 self.settle(key);
             }
+        }
+    }
+
+    /// Does what a connection can do before it is ended for not having done it: epoll may not have
+    /// come to it yet, and reports room to write only when there is much of it.
+    fn catch_up(&mut self, token: u64) {
+        let (key, generation) = untoken(token);
+        let mut before = None;
+        for _ in 0..LAST_READS {
+            let connection = self.table.get(key).filter(|c| c.generation == generation);
+            let moved = connection.map(|c| (c.session.received(), c.session.sent()));
+            if moved.is_none() || moved == before {
+                return;
+            }
+            before = moved;
+            self.handle_event(token);
         }
     }
 
@@ -313,9 +335,7 @@ impl Worker {
             log::Level::Debug
         } else {
             let Some(kept_back) = self.ends.pass(now) else { return };
-            if kept_back > 0 {
-                log::info!("{kept_back} more connections ended in such ways than this log has lines for");
-            }
+            tell_kept_back(kept_back);
             log::Level::Info
         };
         let session = &connection.session;
@@ -367,6 +387,12 @@ fn answer_with(stream: &Stream, session: &mut Session, answer: &[u8], counters: 
         }
         Outcome::NotNow | Outcome::Ended => session.handle_answered(answer, 0),
         Outcome::Failed(reason) => session.handle_failure(reason),
+    }
+}
+
+fn tell_kept_back(ends: u64) {
+    if ends > 0 {
+        log::info!("{ends} more connections ended in such ways than this log has lines for");
     }
 }
 

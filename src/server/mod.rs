@@ -340,7 +340,9 @@ impl Server {
     /// Asks every thread for a sign of life, and names those that gave none since the last time.
     #[must_use]
     pub fn silent_threads(&self) -> Vec<&str> {
-        let silent = self.threads.iter().filter(|thread| !thread.pulse.is_answered());
+        // a thread that has ended is told of by its event
+        let running = self.threads.iter().filter(|thread| !thread.handle.is_finished());
+        let silent = running.filter(|thread| !thread.pulse.is_answered());
         let silent = silent.map(|thread| thread.name.as_str()).collect();
         for thread in &self.threads {
             thread.pulse.ask();

@@ -200,6 +200,9 @@ impl Session {
         match &mut self.stage {
             Stage::Open => {
                 self.moved = now;
+                if let Some(held) = &mut self.held {
+                    held.under_way = None;
+                }
                 self.adapt_read_size(len);
                 self.answer(input, false, desk, now)
             }
@@ -250,6 +253,7 @@ impl Session {
                 held.sent = 0;
                 // while nothing was read, the rest of a message had no way to come
                 held.begun = held.begun.map(|_| now);
+                held.under_way = None;
             }
         }
         self.release();
@@ -264,9 +268,10 @@ impl Session {
     }
 
     /// Takes how many bytes of answers are still under way to the client. A connection over which
-    /// they become fewer is not quiet, although nothing is read or written.
+    /// they become fewer is not quiet, although nothing is read or written; the first time in a
+    /// silence that this is asked, there is nothing to compare with, and it counts as not quiet.
     pub fn handle_under_way(&mut self, bytes: usize, now: Moment) {
-        if self.stage == Stage::Open {
+        if self.stage == Stage::Open && self.unsent().is_empty() {
             let before = self.held.as_ref().and_then(|held| held.under_way);
             if bytes > 0 && before.is_none_or(|before| bytes < before) {
                 self.moved = now;

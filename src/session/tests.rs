@@ -181,3 +181,23 @@ fn a_connection_that_still_delivers_is_not_quiet() {
     session.handle_under_way(4000, at(300));
     assert_eq!(session.poll_timeout(), at(300), "they do not");
 }
+
+#[test]
+fn what_was_under_way_before_a_client_spoke_again_says_nothing() {
+    let mut session = stream();
+    session.handle_drain(START, Duration::from_millis(100));
+    session.handle_under_way(1000, at(100));
+    answer(&mut session, b"more", at(150));
+    assert_eq!(session.poll_timeout(), at(250));
+    session.handle_under_way(9000, at(250));
+    assert_eq!(session.poll_timeout(), at(350), "the larger answer is on its way");
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_not_given_twice_the_time() {
+    let (mut session, mut desk, mut input) = (stream(), Desk::default(), *b"hello");
+    let answer = session.handle_input(&mut input, &mut desk, START);
+    session.handle_answered(answer, 0);
+    session.handle_under_way(9000, at(30_000));
+    assert_eq!(session.poll_timeout(), at(30_000));
+}

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 #[test]
 fn whoever_connected_before_the_stop_is_answered() {
     for _ in 0..20 {
-        let daemon = Daemon::with(|plan| plan.settings.drain.idle = Duration::from_millis(500));
+        let daemon = Daemon::with(|plan| plan.settings.drain.idle = Duration::from_secs(5));
         let mut clients: Vec<Client> = (0..50).map(|_| daemon.connect()).collect();
         daemon.server().drain();
         for client in &mut clients {

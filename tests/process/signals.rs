@@ -88,6 +88,23 @@ fn clients_that_spoke_while_the_process_was_stopped_are_answered() {
     process.end();
 }
 
+/// r-batch: an order to drain that came in the middle of a turn closed a backlog of which only a batch
+/// had been accepted.
+#[test]
+fn a_crowd_that_has_just_connected_is_served_through_the_stop() {
+    for _ in 0..5 {
+        let mut process = Process::start(&format!("{SOMEWHERE}[shutdown]\ndrain_idle = \"20s\"\n"));
+        let mut crowd: Vec<_> = (0..400).map(|_| connect(process.address())).collect();
+        process.kill(Signal::TERM);
+        for client in &mut crowd {
+            exchange(client);
+        }
+        drop(crowd);
+        assert_eq!(process.wait().code(), Some(0));
+        process.await_line("stopped: 400 connections served, 400 client_fin");
+    }
+}
+
 fn exchange(client: &mut std::net::TcpStream) {
     client.write_all(b"hello").unwrap();
     let mut answer = [0; 5];
