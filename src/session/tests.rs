@@ -35,6 +35,13 @@ fn answer(session: &mut Session, input: &[u8], now: Moment) -> String {
     String::from_utf8_lossy(answer).into_owned()
 }
 
+/// Takes an input to whose answer the socket takes only `taken` bytes.
+fn refused(session: &mut Session, input: &[u8], taken: usize) {
+    let (mut input, mut desk) = (input.to_vec(), Desk::default());
+    let answer = session.handle_input(&mut input, &mut desk, START);
+    session.handle_answered(answer, taken);
+}
+
 #[test]
 fn reads_grow_while_a_client_fills_them_and_shrink_again() {
     let mut session = stream();
@@ -55,9 +62,8 @@ fn reads_grow_while_a_client_fills_them_and_shrink_again() {
 
 #[test]
 fn what_the_socket_refuses_is_kept_and_nothing_is_read_meanwhile() {
-    let (mut session, mut desk, mut input) = (stream(), Desk::default(), *b"hello");
-    let answer = session.handle_input(&mut input, &mut desk, START);
-    session.handle_answered(answer, 2);
+    let mut session = stream();
+    refused(&mut session, b"hello", 2);
     assert_eq!((session.unsent(), session.poll_action()), (&b"LLO"[..], Action::Write));
     assert_eq!(session.poll_timeout(), at(30_000), "write_timeout");
     session.handle_written(1, at(5));
@@ -69,10 +75,9 @@ fn what_the_socket_refuses_is_kept_and_nothing_is_read_meanwhile() {
 
 #[test]
 fn a_client_that_takes_nothing_is_reset() {
-    let (mut session, mut desk, mut input) = (stream(), Desk::default(), *b"hello");
-    let answer = session.handle_input(&mut input, &mut desk, START);
-    session.handle_answered(answer, 0);
-    session.handle_timeout(&mut desk, at(30_000));
+    let mut session = stream();
+    refused(&mut session, b"hello", 0);
+    session.handle_timeout(&mut Desk::default(), at(30_000));
     assert_eq!(session.poll_action(), Action::Close { reset: true });
     assert_eq!(session.end_reason(), Some(EndReason::WriteTimeout));
 }
@@ -162,9 +167,8 @@ fn every_reason_has_its_own_word() {
 
 #[test]
 fn the_time_in_which_nothing_is_read_does_not_count_against_a_message() {
-    let (mut session, mut desk, mut input) = (lines(), Desk::default(), *b"one\ntwo");
-    let answer = session.handle_input(&mut input, &mut desk, START);
-    session.handle_answered(answer, 0);
+    let mut session = lines();
+    refused(&mut session, b"one\ntwo", 0);
     session.handle_written(3, at(29_000));
     session.handle_written(1, at(40_000));
     assert_eq!(session.poll_timeout(), at(70_000), "message_timeout, from when it could be read on");
@@ -195,9 +199,8 @@ fn what_was_under_way_before_a_client_spoke_again_says_nothing() {
 
 #[test]
 fn a_client_that_takes_nothing_is_not_given_twice_the_time() {
-    let (mut session, mut desk, mut input) = (stream(), Desk::default(), *b"hello");
-    let answer = session.handle_input(&mut input, &mut desk, START);
-    session.handle_answered(answer, 0);
+    let mut session = stream();
+    refused(&mut session, b"hello", 0);
     session.handle_under_way(9000, at(30_000));
     assert_eq!(session.poll_timeout(), at(30_000));
 }

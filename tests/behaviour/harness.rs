@@ -3,6 +3,8 @@
 //! Each server that a test started is drained at the test's end; its counters must then balance,
 //! and nothing may have been logged as an error.
 
+pub use crate::common::{PATIENCE, eventually};
+
 use shoutd::framing;
 use shoutd::net::address::Local;
 use shoutd::server::{Listener, Server, Settings};
@@ -13,10 +15,7 @@ use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::num::NonZero;
 use std::sync::{LazyLock, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
-
-/// Longer than anything here may take, so that a test fails rather than hangs.
-pub const PATIENCE: Duration = Duration::from_secs(20);
+use std::time::Duration;
 
 /// What a test says of its server before it starts.
 pub struct Plan {
@@ -164,16 +163,6 @@ impl Client {
         let mut rest = Vec::new();
         self.0.read_to_end(&mut rest).unwrap();
         rest
-    }
-}
-
-/// Waits until `condition` holds.
-#[track_caller]
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < end, "in vain: {what}");
-        thread::park_timeout(Duration::from_millis(1));
     }
 }
 

@@ -1,5 +1,7 @@
 //! The daemon as its users meet it, over real sockets.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod harness;
 
 mod fairness; // a loud client and the quiet ones

@@ -1,18 +1,23 @@
 use crate::harness::{Process, SOMEWHERE};
 use std::io::{BufRead, BufReader, Write};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 
 const LOCALHOST: &str = "listen = \"localhost:0\"\n";
 
-/// Runs a client to its end with `input`, and gives what it printed.
-fn client(command: &[&str], input: &[u8]) -> Vec<u8> {
-    let mut child = Command::new(command[0])
+/// Starts a client whose keyboard and screen are pipes.
+fn spawn(command: &[&str]) -> Child {
+    Command::new(command[0])
         .args(&command[1..])
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}", command[0]));
+        .unwrap_or_else(|error| panic!("{}: {error}", command[0]))
+}
+
+/// Runs a client to its end with `input`, and gives what it printed.
+fn client(command: &[&str], input: &[u8]) -> Vec<u8> {
+    let mut child = spawn(command);
     let (mut stdin, input) = (child.stdin.take().unwrap(), input.to_vec());
     let sending = thread::spawn(move || stdin.write_all(&input));
     let output = child.wait_with_output().unwrap();

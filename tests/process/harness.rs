@@ -1,16 +1,14 @@
 //! The program, started with a configuration, and what it says.
 
+pub use crate::common::{PATIENCE, eventually};
+
 use rustix::process::{Pid, Signal};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
-use std::time::{Duration, Instant};
 use tempfile::TempDir;
-
-/// Longer than anything here may take, so that a test fails rather than hangs.
-pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A service on a free port; tests add to it.
 pub const SOMEWHERE: &str = "listen = \"127.0.0.1:0\"\n";
@@ -133,14 +131,4 @@ pub fn connect(address: SocketAddr) -> TcpStream {
     let client = TcpStream::connect(address).unwrap();
     client.set_read_timeout(Some(PATIENCE)).unwrap();
     client
-}
-
-/// Waits until `condition` holds.
-#[track_caller]
-pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
-    let end = Instant::now() + PATIENCE;
-    while !condition() {
-        assert!(Instant::now() < end, "in vain: {what}");
-        thread::park_timeout(Duration::from_millis(2));
-    }
 }

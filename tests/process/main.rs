@@ -2,6 +2,8 @@
 //!
 //! What needs more than Rust is ignored, with its need as the reason; CI installs it and runs all.
 
+#[path = "../common/mod.rs"]
+mod common;
 mod harness;
 
 mod clients; // netcat, socat, the blog's own client

@@ -28,8 +28,7 @@ fn out_of_descriptors_clients_wait_and_the_log_stays_short() {
     let process = Process::start(&format!("{SOMEWHERE}workers = 1\n"));
     let mut early = connect(process.address());
     assert_eq!(ask(process.address(), "hello"), "HELLO");
-    let before =
-        prlimit(Some(process.pid()), Resource::Nofile, Rlimit { current: Some(20), maximum: Some(4096) }).unwrap();
+    prlimit(Some(process.pid()), Resource::Nofile, Rlimit { current: Some(20), maximum: Some(4096) }).unwrap();
     let mut crowd: Vec<TcpStream> = (0..100).map(|_| connect(process.address())).collect();
     process.await_line("accepting paused: too many open files");
     early.write_all(b"still here").unwrap();
@@ -50,7 +49,6 @@ fn out_of_descriptors_clients_wait_and_the_log_stays_short() {
     }
     process.await_line("accepting again after");
     assert!(process.said().len() <= 8, "{:?}", process.said());
-    assert!(before.maximum.is_none_or(|maximum| maximum > 20));
     drop((crowd, early));
     process.end();
 }

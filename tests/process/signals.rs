@@ -80,9 +80,7 @@ fn clients_that_spoke_while_the_process_was_stopped_are_answered() {
     std::thread::sleep(Duration::from_millis(1500));
     process.kill(Signal::CONT);
     for client in &mut clients {
-        let mut answer = [0; 5];
-        client.read_exact(&mut answer).unwrap();
-        assert_eq!(&answer, b"HELLO");
+        hear(client);
     }
     drop(clients);
     process.end();
@@ -107,6 +105,10 @@ fn a_crowd_that_has_just_connected_is_served_through_the_stop() {
 
 fn exchange(client: &mut std::net::TcpStream) {
     client.write_all(b"hello").unwrap();
+    hear(client);
+}
+
+fn hear(client: &mut std::net::TcpStream) {
     let mut answer = [0; 5];
     client.read_exact(&mut answer).unwrap();
     assert_eq!(&answer, b"HELLO");
