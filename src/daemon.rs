@@ -181,7 +181,17 @@ impl Daemon {
                 let _ = write!(line, ", {count} {}", reason.word());
             }
         }
-        log::info!("{line}; {} bytes in, {} out", totals.bytes_in, totals.bytes_out);
+        let accept = self.server.accept_counters();
+        let troubles = [
+            (accept.client_errors.get(), "failed accept"),
+            (accept.pauses.get(), "pause of accepting"),
+            (accept.shed.get(), "client sent away"),
+        ];
+        let _ = write!(line, "; {} bytes in, {} out", totals.bytes_in, totals.bytes_out);
+        for (count, what) in troubles.into_iter().filter(|(count, _)| *count > 0) {
+            let _ = write!(line, "; {count} x {what}");
+        }
+        log::info!("{line}");
     }
 }
 

@@ -25,7 +25,7 @@ fn ten_thousand_silent_clients_and_one_worker_still_answer_at_once() {
 /// f01: out of descriptors a naive server spins, fills its log, and never comes back.
 #[test]
 fn out_of_descriptors_clients_wait_and_the_log_stays_short() {
-    let process = Process::start(&format!("{SOMEWHERE}workers = 1\n"));
+    let mut process = Process::start(&format!("{SOMEWHERE}workers = 1\n"));
     let mut early = connect(process.address());
     assert_eq!(ask(process.address(), "hello"), "HELLO");
     prlimit(Some(process.pid()), Resource::Nofile, Rlimit { current: Some(20), maximum: Some(4096) }).unwrap();
@@ -50,7 +50,9 @@ fn out_of_descriptors_clients_wait_and_the_log_stays_short() {
     process.await_line("accepting again after");
     assert!(process.said().len() <= 8, "{:?}", process.said());
     drop((crowd, early));
-    process.end();
+    process.kill(rustix::process::Signal::TERM);
+    assert_eq!(process.wait().code(), Some(0));
+    process.await_line(" x pause of accepting");
 }
 
 /// What the process has used of the processors, in hundredths of a second.
