@@ -8,7 +8,7 @@ mod transform;
 use crate::config::{self, Config};
 use crate::failure::{Exit, Failure};
 use crate::server::Listener;
-use crate::transform::{About, REGISTRY};
+use crate::transform::{About, REGISTRY, shown};
 use crate::{daemon, framing};
 use clap::builder::PossibleValuesParser;
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -125,7 +125,7 @@ fn summary(config: &Config) -> String {
     let gap = if all.len() == 1 { " " } else { "\n  " };
     let one = |listener: &Listener| {
         let addresses: Vec<_> = listener.addresses.iter().map(ToString::to_string).collect();
-        let steps: Vec<_> = listener.service.pipeline.names().collect();
+        let steps: Vec<&str> = listener.service.pipeline.names().collect();
         let steps = if steps.is_empty() { "no transform".to_owned() } else { steps.join(" then ") };
         format!("{gap}{} on {}, {steps}", listener.service.name, config::plain(&addresses.join(" and ")))
     };
@@ -150,13 +150,12 @@ fn unknown(words: &[OsString]) -> Failure {
 
 /// All steps, one in each line.
 fn steps() -> String {
-    let wide = |cell: fn(&About) -> &str| REGISTRY.iter().map(|about| cell(about).chars().count()).max().unwrap_or(0);
-    let (names, framings, whats) = (wide(|a| a.name), wide(|a| framing_of(a.streams)), wide(|a| a.summary));
-    let mut table = format!("{:names$}  {:framings$}  {:whats$}  EXAMPLE\n", "STEP", "FRAMING", "WHAT IT DOES");
-    for About { name, summary, example: (input, output), streams, .. } in REGISTRY {
-        let framing = framing_of(*streams);
-        let example = format!("{input} → {output}").replace('\r', "\\r").replace('\n', "\\n");
-        table.push_str(&format!("{name:names$}  {framing:framings$}  {summary:whats$}  {example}\n"));
+    let rows: Vec<Row> = REGISTRY.iter().map(Row::from).collect();
+    let wide = |cell: fn(&Row) -> &str| rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0);
+    let (steps, framings, whats) = (wide(|row| row.step), wide(|row| row.framing), wide(|row| row.summary));
+    let mut table = format!("{:steps$}  {:framings$}  {:whats$}  EXAMPLE\n", "STEP", "FRAMING", "WHAT IT DOES");
+    for Row { step, summary, input, output, framing, .. } in &rows {
+        table.push_str(&format!("{step:steps$}  {framing:framings$}  {summary:whats$}  {input} → {output}\n"));
     }
     table
 }
@@ -165,17 +164,20 @@ fn steps() -> String {
 #[derive(Serialize)]
 struct Row {
     name: &'static str,
+    /// As it may be written in the configuration.
+    step: &'static str,
     summary: &'static str,
-    input: &'static str,
-    output: &'static str,
+    input: String,
+    output: String,
     framing: &'static str,
     source: &'static str,
 }
 
 impl From<&About> for Row {
     fn from(about: &About) -> Row {
-        let About { name, summary, example: (input, output), streams, source, .. } = *about;
-        Row { name, summary, input, output, framing: framing_of(streams), source }
+        let About { name, summary, example, streams, source, .. } = *about;
+        let (input, output) = (shown(example.input), shown(example.output));
+        Row { name, step: example.step, summary, input, output, framing: framing_of(streams), source }
     }
 }
 

@@ -23,7 +23,7 @@ impl Counter {
 }
 
 /// How many reasons for an end a [`Counters`] has room for.
-pub const ENDS: usize = 16;
+pub const ENDS: usize = 24;
 
 /// What a worker counts; on cache lines of its own, so that workers do not slow each other.
 #[derive(Debug, Default)]

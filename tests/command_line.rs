@@ -206,7 +206,7 @@ fn the_steps_are_listed() {
     for about in shoutd::transform::REGISTRY {
         assert!(table.lines().any(|line| line.starts_with(about.name) && line.contains(about.summary)), "{table}");
         assert!(
-            rows.as_array().unwrap().iter().any(|row| row["name"] == about.name && row["output"] == about.example.1)
+            rows.as_array().unwrap().iter().any(|row| row["name"] == about.name && row["step"] == about.example.step)
         );
     }
 }

@@ -2,7 +2,7 @@
 
 use shoutd::framing;
 use shoutd::session::EndReason;
-use shoutd::transform::REGISTRY;
+use shoutd::transform::{REGISTRY, shown};
 
 const README: &str = include_str!("../README.md");
 
@@ -14,7 +14,7 @@ fn row(row: &str) {
 #[test]
 fn the_readme_lists_every_step_with_its_example() {
     for about in REGISTRY {
-        let (input, output) = about.example;
+        let (input, output) = (shown(about.example.input), shown(about.example.output));
         row(&format!("| `{}` | {} | `{input}` → `{output}` |", about.name, about.summary));
     }
 }

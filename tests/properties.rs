@@ -1,19 +1,38 @@
 //! What is true of every step, proved by walking the registry: a new step is covered by being in it.
 
+mod common;
+
+use common::step;
 use proptest::prelude::*;
 use shoutd::transform::{
-    Choice, Context, InvalidUtf8, Memories, Occasion, Options, Pipeline, REGISTRY, Refusal, Scratch, Text,
+    About, Context, InvalidUtf8, Memories, Occasion, OnError, OnUnmappable, Options, Pipeline, REGISTRY, Refusal,
+    Scratch, Text,
 };
 
-const POLICIES: [InvalidUtf8; 3] = [InvalidUtf8::Pass, InvalidUtf8::Replace, InvalidUtf8::Close];
+/// What a listener may say to its steps, each policy at least once.
+const POLICIES: [Options; 3] = [
+    Options { invalid_utf8: InvalidUtf8::Pass, on_error: OnError::Pass, on_unmappable: OnUnmappable::Replace },
+    Options { invalid_utf8: InvalidUtf8::Replace, on_error: OnError::Reply, on_unmappable: OnUnmappable::Escape },
+    Options { invalid_utf8: InvalidUtf8::Close, on_error: OnError::Close, on_unmappable: OnUnmappable::Close },
+];
 
-fn pipeline(names: &[&str], invalid_utf8: InvalidUtf8) -> Pipeline {
-    let choose = |name: &&str| Choice::named(name, Options { invalid_utf8 }).expect("a registered name");
-    Pipeline::new(names.iter().map(choose).collect())
+/// A pipeline of steps as they are written in the configuration.
+fn pipeline(steps: &[&str], options: Options) -> Pipeline {
+    Pipeline::new(steps.iter().map(|written| step(written, options)).collect())
+}
+
+fn invalid_utf8(invalid_utf8: InvalidUtf8) -> Options {
+    Options { invalid_utf8, ..Options::default() }
 }
 
 fn context() -> Context {
-    Context { peer: "192.0.2.7:6000".into(), local: "192.0.2.1:5000".into(), listener: "shout".into() }
+    Context {
+        peer: "192.0.2.7:6000".into(),
+        local: "192.0.2.1:5000".into(),
+        listener: "shout".into(),
+        host: "example".into(),
+        connection: 7,
+    }
 }
 
 /// What a connection answers to `pieces`, read one after the other, and how it ends.
@@ -136,8 +155,13 @@ fn awkward() -> impl Strategy<Value = Vec<u8>> {
     prop::collection::vec(piece, 0..24).prop_map(|pieces| pieces.concat())
 }
 
+/// Each step as its example writes it.
+fn steps() -> impl Iterator<Item = (&'static About, &'static str)> + Clone {
+    REGISTRY.iter().map(|about| (about, about.example.step))
+}
+
 fn streaming() -> impl Iterator<Item = &'static str> + Clone {
-    REGISTRY.iter().filter(|about| about.streams).map(|about| about.name)
+    steps().filter(|(about, _)| about.streams).map(|(_, step)| step)
 }
 
 /// Each streaming step by itself, and each pair of them.
@@ -169,10 +193,20 @@ proptest! {
     #[test]
     fn no_answer_is_longer_than_its_step_declares(text in awkward()) {
         for policy in POLICIES {
-            for about in REGISTRY {
-                let pipeline = pipeline(&[about.name], policy);
+            for (_, step) in steps() {
+                let pipeline = pipeline(&[step], policy);
                 let (answer, _) = whole(&pipeline, &text);
-                prop_assert!(answer.len() <= text.len() * pipeline.growth(), "{} {:?}", about.name, policy);
+                prop_assert!(answer.len() <= pipeline.growth().of(text.len()), "{} {:?}", step, policy);
+            }
+        }
+    }
+
+    #[test]
+    fn what_one_step_makes_another_undoes(text in awkward()) {
+        for (about, step) in steps() {
+            if let Some(inverse) = about.undone_by {
+                let (answer, done) = whole(&pipeline(&[step, inverse], Options::default()), &text);
+                prop_assert_eq!((answer.escape_ascii().to_string(), done), (text.escape_ascii().to_string(), Ok(())), "{}", step);
             }
         }
     }
@@ -180,21 +214,21 @@ proptest! {
     #[test]
     fn with_replace_the_case_is_that_of_the_lossy_text(text in awkward()) {
         let lossy = String::from_utf8_lossy(&text);
-        let (upper, _) = whole(&pipeline(&["uppercase"], InvalidUtf8::Replace), &text);
+        let (upper, _) = whole(&pipeline(&["uppercase"], invalid_utf8(InvalidUtf8::Replace)), &text);
         prop_assert_eq!(String::from_utf8_lossy(&upper), lossy.to_uppercase());
         // No sigma of so short a text can have its word's end beyond the look-ahead.
         let text = &text[..text.len().min(64)];
-        let (lower, _) = whole(&pipeline(&["lowercase"], InvalidUtf8::Replace), text);
+        let (lower, _) = whole(&pipeline(&["lowercase"], invalid_utf8(InvalidUtf8::Replace)), text);
         prop_assert_eq!(String::from_utf8_lossy(&lower), String::from_utf8_lossy(text).to_lowercase());
     }
 
     #[test]
     fn with_close_the_answer_ends_where_the_text_does(text in awkward()) {
         for name in streaming() {
-            let (answer, done) = whole(&pipeline(&[name], InvalidUtf8::Close), &text);
+            let (answer, done) = whole(&pipeline(&[name], invalid_utf8(InvalidUtf8::Close)), &text);
             if done == Err(Refusal::InvalidUtf8) {
                 let valid = text.utf8_chunks().next().expect("bytes that are not UTF-8").valid();
-                let (expected, _) = whole(&pipeline(&[name], InvalidUtf8::Close), valid.as_bytes());
+                let (expected, _) = whole(&pipeline(&[name], invalid_utf8(InvalidUtf8::Close)), valid.as_bytes());
                 prop_assert_eq!(answer, expected, "{}", name);
             }
         }
@@ -208,7 +242,7 @@ fn every_scalar_value_has_the_case_that_the_standard_library_gives_it() {
     let apart: String = together.chars().flat_map(|c| [c, ' ']).collect();
     for text in [together, apart] {
         for (name, map) in [("uppercase", str::to_uppercase as fn(&str) -> String), ("lowercase", str::to_lowercase)] {
-            let (answer, _) = whole(&pipeline(&[name], InvalidUtf8::Close), text.as_bytes());
+            let (answer, _) = whole(&pipeline(&[name], invalid_utf8(InvalidUtf8::Close)), text.as_bytes());
             assert!(answer == map(&text).into_bytes(), "{name}");
         }
     }
@@ -229,26 +263,26 @@ fn no_sequence_of_bytes_passes_for_a_character_that_it_is_not() {
     }
     let lossy = String::from_utf8_lossy(&text);
     for (name, expected) in [("uppercase", lossy.to_uppercase()), ("lowercase", lossy.to_lowercase())] {
-        let (answer, _) = whole(&pipeline(&[name], InvalidUtf8::Replace), &text);
+        let (answer, _) = whole(&pipeline(&[name], invalid_utf8(InvalidUtf8::Replace)), &text);
         assert!(answer == expected.into_bytes(), "{name}");
     }
 }
 
 #[test]
 fn every_step_does_what_its_example_says() {
-    for about in REGISTRY {
-        let (text, expected) = about.example;
-        let (answer, done) = whole(&pipeline(&[about.name], InvalidUtf8::Pass), text.as_bytes());
-        assert_eq!((str::from_utf8(&answer), done), (Ok(expected), Ok(())), "{}", about.name);
+    for (about, step) in steps() {
+        let (answer, done) = whole(&pipeline(&[step], Options::default()), about.example.input);
+        let answer = answer.escape_ascii().to_string();
+        assert_eq!((answer, done), (about.example.output.escape_ascii().to_string(), Ok(())), "{step}");
     }
 }
 
 #[test]
 fn every_step_answers_any_bytes_and_none() {
-    for about in REGISTRY {
+    for (_, step) in steps() {
         for policy in POLICIES {
             for text in [&b""[..], b"\n", b"\xFF", b"\xF0\x9F", b"a\xFFb\xC3"] {
-                let (_, _) = whole(&pipeline(&[about.name], policy), text);
+                let (_, _) = whole(&pipeline(&[step], policy), text);
             }
         }
     }
@@ -257,12 +291,14 @@ fn every_step_answers_any_bytes_and_none() {
 #[test]
 fn every_step_has_a_name_of_its_own_and_says_what_it_does() {
     for about in REGISTRY {
-        let named = |other: &&shoutd::transform::About| other.name == about.name;
+        let named = |other: &&About| other.name == about.name;
         assert_eq!(REGISTRY.iter().filter(named).count(), 1, "{}", about.name);
         assert!(about.name.starts_with(|c: char| c.is_ascii_lowercase()), "{}", about.name);
-        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_' || c == '-';
+        let allowed = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         assert!(about.name.chars().all(allowed), "{}", about.name);
         assert!(!about.summary.trim().is_empty() && !about.summary.contains('\n'), "{}", about.name);
-        assert!(!about.source.is_empty() && about.growth >= 1, "{}", about.name);
+        assert!(!about.source.is_empty(), "{}", about.name);
+        let step = about.example.step;
+        assert!(step == about.name || step.starts_with(&format!("{{ {} = ", about.name)), "{step}");
     }
 }

@@ -8,7 +8,7 @@ use fastrand::Rng;
 use shoutd::deadlines::Moment;
 use shoutd::framing::{self, Framing};
 use shoutd::session::{Action, Desk, EndReason, Limits, Service, Session};
-use shoutd::transform::{Choice, InvalidUtf8, Options, Pipeline};
+use shoutd::transform::{Choice, Options, Pipeline};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -46,7 +46,7 @@ fn draw(rng: &mut Rng) -> Draw {
     };
     let about = framing::REGISTRY.iter().find(|about| about.name == if lines { "line" } else { "stream" }).unwrap();
     let framing = (about.build)(framing::Options { max_message: MAX_MESSAGE });
-    let options = Options { invalid_utf8: InvalidUtf8::Pass };
+    let options = Options::default();
     let pipeline = Pipeline::new(vec![Choice::named(step, options).unwrap()]);
     Draw { service: Arc::new(Service { name: "sim".to_owned(), framing, pipeline, limits }), lines, step }
 }

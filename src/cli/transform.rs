@@ -3,12 +3,12 @@
 //! No network, no configuration unless it is needed, and memory for one read or one message.
 
 use super::{Transform, unwritten};
-use crate::config::{self, Config, Source};
+use crate::config::{self, Config, Folder, Source};
 use crate::deadlines::Moment;
 use crate::failure::{Exit, Failure};
 use crate::framing::{self, Framing};
 use crate::session::{Action, Desk, EndReason, Limits, Service, Session};
-use crate::transform::{About, Choice, InvalidUtf8, Options, Pipeline, StepSeed};
+use crate::transform::{About, Choice, InvalidUtf8, Options, Pipeline, Site, StepSeed, plainly};
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 use std::io::{self, Read, Write};
@@ -56,14 +56,15 @@ fn service(asked: &Transform, config: &Config) -> Result<(Service, usize), Failu
     let policy = asked.invalid_utf8.as_deref().or_else(|| value("invalid_utf8")?.as_str());
     let invalid_utf8 =
         config::invalid_utf8().find(|(name, _)| Some(*name) == policy).map_or(InvalidUtf8::Pass, |p| p.1);
-    let options = Options { invalid_utf8 };
+    let options = Options { invalid_utf8, ..Options::default() };
+    let site = Site { options, files: &Folder(Path::new("")) };
 
     let steps = if asked.steps.is_empty() {
         let written = value("transform").cloned().unwrap_or_default();
         let list = if let Value::Array(list) = written { list } else { vec![written] };
-        list.into_iter().map(|step| StepSeed(options).deserialize(step).map_err(|e| usage(e.to_string()))).collect()
+        list.into_iter().map(|step| StepSeed(site).deserialize(step).map_err(|e| usage(e.to_string()))).collect()
     } else {
-        asked.steps.iter().map(|step| read_step(step, options).map_err(usage)).collect::<Result<Vec<_>, _>>()
+        asked.steps.iter().map(|step| read_step(step, site).map_err(usage)).collect::<Result<Vec<_>, _>>()
     }?;
 
     let name = asked.framing.as_deref().or_else(|| value("framing")?.as_str());
@@ -81,15 +82,15 @@ fn service(asked: &Transform, config: &Config) -> Result<(Service, usize), Failu
 }
 
 /// A step as it is written in the configuration; the quotes of a bare name may be missing.
-fn read_step(text: &str, options: Options) -> Result<Choice, String> {
-    let (seed, text) = (StepSeed(options), text.trim());
+fn read_step(text: &str, site: Site<'_>) -> Result<Choice, String> {
+    let (seed, text) = (StepSeed(site), text.trim());
     if let Some(steps) = About::several(text) {
         return Err(format!("several steps are several words; write `{}`", steps.join(" ")));
     }
     if text.starts_with(['{', '"', '\'']) {
         let value =
             DeValue::parse(text).map_err(|error| format!("the step `{text}` is no TOML: {}", error.message()))?;
-        seed.deserialize(ValueDeserializer::from(value)).map_err(|error| error.message().to_owned())
+        seed.deserialize(ValueDeserializer::from(value)).map_err(|error| plainly(error.message()))
     } else {
         seed.deserialize(Value::from(text)).map_err(|error| error.to_string())
     }
@@ -132,6 +133,7 @@ fn pump(service: Service, input: &mut impl Read, output: &mut impl Write) -> Res
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transform::NoFiles;
 
     /// Gives one byte at each read.
     struct Drip<'b>(&'b [u8]);
@@ -150,7 +152,9 @@ mod tests {
         let service = || Service {
             name: "test".to_owned(),
             framing: (about.build)(framing::Options { max_message: 50 }),
-            pipeline: Pipeline::new(vec![Choice::named("uppercase", Options { invalid_utf8 }).unwrap()]),
+            pipeline: Pipeline::new(vec![
+                Choice::named("uppercase", Options { invalid_utf8, ..Options::default() }).unwrap(),
+            ]),
             limits: Limits::default(),
         };
         let (mut whole, mut dripped) = (Vec::new(), Vec::new());
@@ -187,7 +191,8 @@ mod tests {
 
     #[test]
     fn a_step_is_read_as_it_is_written_in_the_configuration() {
-        let written = |text| read_step(text, Options::default()).map(|step| step.written().to_owned());
+        let site = Site { options: Options::default(), files: &NoFiles };
+        let written = |text| read_step(text, site).map(|step| step.about().name.to_owned());
         assert_eq!(written("uppercase"), Ok("uppercase".to_owned()));
         assert_eq!(written(" 'echo'"), Ok("echo".to_owned()));
         assert_eq!(written("uper"), Err("unknown step `uper`; did you mean `uppercase`?".to_owned()));
@@ -195,7 +200,7 @@ mod tests {
             written("uppercase,echo"),
             Err("several steps are several words; write `uppercase echo`".to_owned())
         );
-        assert_eq!(written("{ echo = 1 }"), Err("the step `echo` has no options; write it as \"echo\"".to_owned()));
+        assert_eq!(written("{ echo = 1 }"), Err("it has no options; write its name alone, in quotes".to_owned()));
         assert_eq!(
             written("{ echo"),
             Err("the step `{ echo` is no TOML: unclosed inline table, expected `}`".to_owned())

@@ -13,7 +13,7 @@ use crate::net::address::Address;
 use crate::net::listener::{self, Keepalive};
 use crate::server::{Drain, Listener, Settings};
 use crate::session::{Limits, Service};
-use crate::transform::{self, About, Choice, InvalidUtf8, Pipeline};
+use crate::transform::{self, About, Choice, InvalidUtf8, OnError, OnUnmappable, Pipeline};
 use log::LevelFilter;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -36,6 +36,10 @@ pub(super) const UNNAMED: &str = "default";
 
 pub(super) static INVALID_UTF8: [(&str, InvalidUtf8); 3] =
     [("pass", InvalidUtf8::Pass), ("replace", InvalidUtf8::Replace), ("close", InvalidUtf8::Close)];
+pub(super) static ON_ERROR: [(&str, OnError); 3] =
+    [("pass", OnError::Pass), ("reply", OnError::Reply), ("close", OnError::Close)];
+pub(super) static ON_UNMAPPABLE: [(&str, OnUnmappable); 3] =
+    [("replace", OnUnmappable::Replace), ("escape", OnUnmappable::Escape), ("close", OnUnmappable::Close)];
 
 /// What some look for under another name.
 const MEANT: (&[&str], &str) =
@@ -85,6 +89,11 @@ pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Pat
     (Settings { listeners, workers, max_connections, drain }, LogSettings { level })
 }
 
+/// One of a few words, of which the first is the default.
+fn word<T: Copy>(table: &Table<'_>, key: &'static str, all: &'static [(&'static str, T); 3]) -> T {
+    table.take(key, Word { all, name: |word| word.0 }, &all[0]).1
+}
+
 fn count(number: u32) -> Option<NonZero<usize>> {
     NonZero::new(usize::try_from(number).ok()?)
 }
@@ -123,10 +132,13 @@ impl Keys {
         let buffer_size = table.take("buffer_size", Bytes(1..=16 * MIB), default.buffer_size);
         let buffer_size_max = table.take("buffer_size_max", Bytes(1..=16 * MIB), default.buffer_size_max);
 
-        let policy = Word { all: &INVALID_UTF8, name: |policy| policy.0 };
-        let options = transform::Options { invalid_utf8: table.take("invalid_utf8", policy, &INVALID_UTF8[0]).1 };
+        let options = transform::Options {
+            invalid_utf8: word(table, "invalid_utf8", &INVALID_UTF8),
+            on_error: word(table, "on_error", &ON_ERROR),
+            on_unmappable: word(table, "on_unmappable", &ON_UNMAPPABLE),
+        };
         let uppercase = Choice::named("uppercase", options).map(|step| Spanned::new(0..0, step));
-        let steps = table.take("transform", Steps(options), uppercase.into_iter().collect());
+        let steps = table.take("transform", Steps(options, folder), uppercase.into_iter().collect());
 
         let framing = Word { all: framing::REGISTRY, name: |about| about.name };
         let framing = table.take("framing", framing, FRAMING);

@@ -2,15 +2,19 @@
 //!
 //! A kind knows no key. Sizes and durations are in `measures`.
 
-use super::report::Mistake;
+use super::report::{Mistake, plain};
 use crate::net::address::Address;
-use crate::transform::{self, About, Choice, StepSeed};
+use crate::transform::{self, About, Choice, Files, Site, StepSeed, plainly};
 use serde::de::DeserializeSeed;
 use serde_json::{Value, json};
+use std::io;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use toml::Spanned;
 use toml::de::{DeValue, ValueDeserializer};
+
+/// The largest file that an option of a step may name, in bytes.
+const LARGEST_FILE: usize = 256 << 20;
 
 /// A value of the file, with its place.
 pub(super) type Raw<'d> = Spanned<DeValue<'d>>;
@@ -255,10 +259,10 @@ impl Kind for Addresses<'_> {
     }
 }
 
-/// The steps of a transform.
-pub(super) struct Steps(pub(super) transform::Options);
+/// The steps of a transform; relative names of files start in this folder.
+pub(super) struct Steps<'p>(pub(super) transform::Options, pub(super) &'p Path);
 
-impl Kind for Steps {
+impl Kind for Steps<'_> {
     type Value = Vec<Spanned<Choice>>;
 
     fn read(&self, raw: &Raw<'_>) -> Result<Self::Value, Vec<Mistake>> {
@@ -277,12 +281,55 @@ impl Kind for Steps {
                     return Err(type_mistake(item, "a step or a list of steps", cure));
                 }
             }
-            let read = StepSeed(self.0).deserialize(ValueDeserializer::from(item.clone()));
-            read.map_err(|error| Mistake::told(error.span().unwrap_or(item.span()), error.message()))
+            let site = Site { options: self.0, files: &Folder(self.1) };
+            let read = StepSeed(site).deserialize(ValueDeserializer::from(item.clone()));
+            read.map_err(|error| Mistake::told(error.span().unwrap_or(item.span()), &plainly(error.message())))
         })
     }
 
     fn write(&self, value: &Self::Value) -> Value {
-        list(value.iter().map(|step| step.get_ref().written().to_owned()).collect())
+        list(value.iter().map(|step| step.get_ref().about().name.to_owned()).collect())
+    }
+
+    fn wording(&self, mut worded: Value, _: &Self::Value) -> Value {
+        self.root_files(&mut worded);
+        worded
+    }
+}
+
+impl Steps<'_> {
+    /// Makes the names of files absolute, so that they mean the same wherever they are read: an
+    /// option called `file` is one.
+    fn root_files(&self, worded: &mut Value) {
+        match worded {
+            Value::Object(pairs) => {
+                for (key, value) in pairs {
+                    match value {
+                        Value::String(path) if key == "file" => *path = self.1.join(&*path).display().to_string(),
+                        _ => self.root_files(value),
+                    }
+                }
+            }
+            Value::Array(values) => values.iter_mut().for_each(|value| self.root_files(value)),
+            _ => {}
+        }
+    }
+}
+
+/// The folder in which relative names of files start.
+pub struct Folder<'p>(pub &'p Path);
+
+impl Files for Folder<'_> {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        let path = self.0.join(path);
+        super::contents(&path, LARGEST_FILE).map_err(|error| {
+            let name = plain(&path.to_string_lossy());
+            match error.kind() {
+                io::ErrorKind::NotFound => {
+                    format!("there is no file {name}; a relative name starts in the folder of this file")
+                }
+                _ => format!("cannot read {name}: {}; name another file", crate::net::plain(error)),
+            }
+        })
     }
 }

@@ -18,6 +18,7 @@ pub use report::Mistakes;
 use crate::failure::Failure;
 use crate::server::{Listener, Settings};
 use crate::transform::InvalidUtf8;
+pub use kinds::Folder;
 use kinds::Kind;
 use report::Text;
 pub(crate) use report::plain;
@@ -134,7 +135,7 @@ pub fn load(path: Option<&Path>) -> Result<Config, Failure> {
 /// All [`Mistakes`] of the file, or why it could not be read.
 pub fn read(path: Option<&Path>) -> Result<Config, Mistakes> {
     let named = path.unwrap_or(Path::new(PLACE));
-    match contents(named) {
+    match contents(named, LARGEST) {
         Ok(bytes) => parse(named, &text(named, bytes)?),
         Err(error) if path.is_none() && error.kind() == io::ErrorKind::NotFound => built_in(),
         Err(error) => Err(Mistakes::unreadable(unreadable(named, &error))),
@@ -180,9 +181,9 @@ fn parse_from(source: Source, text: &str) -> Result<Config, Mistakes> {
     }
 }
 
-fn contents(path: &Path) -> io::Result<Vec<u8>> {
+fn contents(path: &Path, largest: usize) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    let limit = u64::try_from(LARGEST).unwrap_or(u64::MAX).saturating_add(1);
+    let limit = u64::try_from(largest).unwrap_or(u64::MAX).saturating_add(1);
     File::open(path)?.take(limit).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

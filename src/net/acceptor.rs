@@ -70,6 +70,8 @@ pub struct Acceptor {
     /// A descriptor to give up when there are no others, so that a client can be sent away.
     reserve: Option<OwnedFd>,
     in_hand: Option<Arrival>,
+    /// How many connections it has accepted.
+    accepted: u64,
     tell_next: Moment,
 }
 
@@ -128,6 +130,7 @@ impl Acceptor {
             watching: true,
             reserve: spare_descriptor(),
             in_hand: None,
+            accepted: 0,
             tell_next: Moment::from_millis(0),
         })
     }
@@ -215,8 +218,12 @@ impl Acceptor {
             match rustix::net::acceptfrom_with(&door.listening, FLAGS) {
                 Ok((socket, from)) => {
                     let peer = from.and_then(|from| SocketAddr::try_from(from).ok()).map_or(Peer::Unix, Peer::Tcp);
+                    self.accepted += 1;
                     let service = Arc::clone(&door.service);
-                    let context = service.pipeline.wants_context().then(|| Box::new(context_of(&socket, &peer, door)));
+                    let context = service
+                        .pipeline
+                        .wants_context()
+                        .then(|| Box::new(context_of(&socket, &peer, door, self.accepted)));
                     self.resume();
                     self.hand_over(Arrival { socket, peer, service, context });
                     if self.in_hand.is_some() {
@@ -368,12 +375,14 @@ fn fault(errno: Errno) -> Fault {
     }
 }
 
-fn context_of(socket: &OwnedFd, peer: &Peer, door: &Door) -> Context {
+fn context_of(socket: &OwnedFd, peer: &Peer, door: &Door, connection: u64) -> Context {
     let local = rustix::net::getsockname(socket).ok().and_then(|local| SocketAddr::try_from(local).ok());
     Context {
         peer: peer.to_string(),
         local: local.map_or_else(|| door.listening.local().to_string(), |local| Local::Tcp(local).to_string()),
         listener: door.service.name.clone(),
+        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+        connection,
     }
 }
 

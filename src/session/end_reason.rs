@@ -24,6 +24,12 @@ pub enum EndReason {
     MessageTooLong,
     /// Bytes were not UTF-8, and `invalid_utf8 = "close"`.
     InvalidUtf8,
+    /// A character has no place in the charset asked for, and `on_unmappable = "close"`.
+    Unmappable,
+    /// A text was not what a step decodes, and `on_error = "close"`.
+    BadInput,
+    /// Bytes were not what the framing asks for.
+    BadFrame,
     /// The daemon stopped, and the connection was quiet.
     Drained,
     /// The daemon stopped, and the connection was busy until `drain_timeout`.
@@ -36,7 +42,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// All reasons, in the order of their discriminants.
-    pub const ALL: [EndReason; 12] = [
+    pub const ALL: [EndReason; 15] = [
         EndReason::ClientFin,
         EndReason::ClientReset,
         EndReason::ClientVanished,
@@ -45,6 +51,9 @@ impl EndReason {
         EndReason::WriteTimeout,
         EndReason::MessageTooLong,
         EndReason::InvalidUtf8,
+        EndReason::Unmappable,
+        EndReason::BadInput,
+        EndReason::BadFrame,
         EndReason::Drained,
         EndReason::DrainDeadline,
         EndReason::Stopped,
@@ -63,6 +72,9 @@ impl EndReason {
             EndReason::WriteTimeout => "write_timeout",
             EndReason::MessageTooLong => "message_too_long",
             EndReason::InvalidUtf8 => "invalid_utf8",
+            EndReason::Unmappable => "unmappable",
+            EndReason::BadInput => "bad_input",
+            EndReason::BadFrame => "bad_frame",
             EndReason::Drained => "drained",
             EndReason::DrainDeadline => "drain_deadline",
             EndReason::Stopped => "stopped",
@@ -81,6 +93,8 @@ impl From<Refusal> for EndReason {
     fn from(refusal: Refusal) -> EndReason {
         match refusal {
             Refusal::InvalidUtf8 => EndReason::InvalidUtf8,
+            Refusal::Unmappable => EndReason::Unmappable,
+            Refusal::BadInput | Refusal::Reply(_) => EndReason::BadInput,
         }
     }
 }

@@ -455,8 +455,7 @@ impl Session {
     }
 
     fn transform(&self, text: &mut Text<'_>, memories: &mut Memories, end: bool) -> Result<(), Refusal> {
-        const NOBODY: &Context = &Context { peer: String::new(), local: String::new(), listener: String::new() };
-        let context = self.context.as_deref().unwrap_or(NOBODY);
+        let context = self.context.as_deref().unwrap_or_else(|| Context::nobody());
         self.service.pipeline.apply(text, memories, &Occasion { end, context })
     }
 

@@ -13,7 +13,7 @@ fn session(framing: &str, step: &str, invalid_utf8: InvalidUtf8, limits: Limits)
     let service = Service {
         name: "test".to_owned(),
         framing: (about.build)(framing::Options { max_message: 10 }),
-        pipeline: Pipeline::new(vec![Choice::named(step, Options { invalid_utf8 }).unwrap()]),
+        pipeline: Pipeline::new(vec![Choice::named(step, Options { invalid_utf8, ..Options::default() }).unwrap()]),
         limits,
     };
     Session::new(Arc::new(service), None, START)

@@ -7,9 +7,9 @@
 //! cut gives the same text.
 
 use super::case::{self, Mapping, Planes};
-use super::registry::Listed;
+use super::registry::{Example, Listed, Nothing, Site};
 use super::utf8::{self, InvalidUtf8};
-use super::{About, Memory, Occasion, Options, Refusal, Step, Text};
+use super::{About, Growth, Memory, Occasion, Refusal, Step, Text};
 use memchr::memmem::Finder;
 use std::sync::LazyLock;
 
@@ -55,20 +55,21 @@ impl Listed for Lowercase {
     const ABOUT: About = About {
         name: "lowercase",
         summary: "lower case, in every script",
-        example: ("ΟΔΟΣ İ", "οδος i̇"),
+        example: Example::new("lowercase", "ΟΔΟΣ İ", "οδος i̇"),
         streams: true,
-        growth: 3, // an invalid byte to U+FFFD; U+0130 and U+023A only grow from 2 bytes to 3
-        context: false,
+        undone_by: None,
         source: "Unicode, toLowercase (3.13.2, rule R2, with Final_Sigma), as Python's str.lower()",
     };
 
-    fn new(options: Options) -> Self {
-        Lowercase { lower: &LOWER, in_words: &IN_WORDS, sigma: Finder::new("Σ"), invalid_utf8: options.invalid_utf8 }
+    type Own = Nothing;
+
+    fn new(_: Option<Nothing>, site: &Site<'_>) -> Result<Lowercase, String> {
+        Ok(Lowercase::of(site.options.invalid_utf8))
     }
 }
 
 /// What is in [`Memory::note`] when the text so far ends in a word, but for ignorable characters.
-const WITHIN_WORD: u8 = 1;
+const WITHIN_WORD: u64 = 1;
 
 impl Step for Lowercase {
     fn apply(&self, text: &mut Text<'_>, memory: &mut Memory, occasion: &Occasion<'_>) -> Result<(), Refusal> {
@@ -86,9 +87,17 @@ impl Step for Lowercase {
         }
         self.lower.apply(text, self.invalid_utf8)
     }
+
+    fn growth(&self) -> Growth {
+        Growth::times(3) // an invalid byte to U+FFFD; U+0130 and U+023A only grow from 2 bytes to 3
+    }
 }
 
 impl Lowercase {
+    fn of(invalid_utf8: InvalidUtf8) -> Lowercase {
+        Lowercase { lower: &LOWER, in_words: &IN_WORDS, sigma: Finder::new("Σ"), invalid_utf8 }
+    }
+
     /// Makes each `Σ` in `bytes` what it becomes, and says how many bytes at their end must wait for
     /// more: none if they are the `end`.
     fn decide_sigmas(&self, bytes: &mut [u8], within_word: bool, end: bool) -> usize {
@@ -153,7 +162,7 @@ mod tests {
     /// What each read is answered with, and then the end.
     fn answers(reads: &[&str]) -> Vec<String> {
         let (mut memory, mut scratch) = (Memory::default(), Scratch::default());
-        let step = Lowercase::new(Options::default());
+        let step = Lowercase::of(InvalidUtf8::Pass);
         let reads = reads.iter().map(|read| (*read, false)).chain([("", true)]);
         let answers = reads.map(|(read, end)| {
             let mut read = read.as_bytes().to_vec();
@@ -212,7 +221,7 @@ mod tests {
             ("'.:^`\u{AD}\u{301}\u{345}ʰ\u{200B}\u{FE0F}\u{E0100}", InWords::Ignorable),
         ] {
             for c in characters.chars() {
-                assert_eq!(Lowercase::new(Options::default()).in_words(c), expected, "U+{:04X}", u32::from(c));
+                assert_eq!(Lowercase::of(InvalidUtf8::Pass).in_words(c), expected, "U+{:04X}", u32::from(c));
             }
         }
     }

@@ -4,17 +4,24 @@
 //! (a character cut in half, say) lies in a [`Memory`] which exists only while there is something
 //! to remember. Nothing here has heard of sockets, messages or time.
 
+mod affix;
 mod case;
-mod echo;
 mod lowercase;
+mod memory;
+mod policy;
 mod registry;
+mod service;
+mod template;
 mod text;
 mod uppercase;
 mod utf8;
 
-pub use registry::{About, Choice, Options, REGISTRY, StepSeed};
+pub use memory::{Memories, Memory};
+pub use policy::{OnError, OnUnmappable, Options};
+pub use registry::{About, Choice, Example, NoFiles, REGISTRY, Site, StepSeed, plainly, shown};
+pub use template::{Context, Template};
 pub use text::{Scratch, Text};
-pub use utf8::InvalidUtf8;
+pub use utf8::{InvalidUtf8, unfinished};
 
 /// One way of changing a text.
 pub trait Step: Send + Sync {
@@ -29,6 +36,26 @@ pub trait Step: Send + Sync {
     /// A [`Refusal`] when the text may not be answered by this step; the text is then what came
     /// before the refused part, changed.
     fn apply(&self, text: &mut Text<'_>, memory: &mut Memory, occasion: &Occasion<'_>) -> Result<(), Refusal>;
+
+    /// How much longer it can make a text.
+    fn growth(&self) -> Growth {
+        Growth::NONE
+    }
+
+    /// Whether it speaks of the connection, and so needs a [`Context`].
+    fn wants_context(&self) -> bool {
+        false
+    }
+}
+
+/// Reads files that an option of a step names.
+pub trait Files {
+    /// The contents of the file `path`; a relative one starts where the configuration lies.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be read; `; ` parts that from the cure.
+    fn read(&self, path: &str) -> Result<Vec<u8>, String>;
 }
 
 /// When and for whom a step is applied.
@@ -40,71 +67,59 @@ pub struct Occasion<'a> {
     pub context: &'a Context,
 }
 
-/// What a step may say about the connection; filled only for a pipeline that
-/// [asks for it](Pipeline::wants_context), otherwise empty.
-#[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub struct Context {
-    /// The other end of the connection.
-    pub peer: String,
-    /// This end of the connection.
-    pub local: String,
-    /// The listener's name.
-    pub listener: String,
-}
-
 /// Why a step would not answer a text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
     /// The bytes are not UTF-8, and `invalid_utf8 = "close"`.
     InvalidUtf8,
+    /// A character has no place in the charset asked for, and `on_unmappable = "close"`.
+    Unmappable,
+    /// The text is not what the step decodes, and `on_error = "close"`.
+    BadInput,
+    /// The text is not what the step decodes, and `on_error = "reply"`: this line says what and
+    /// where, in place of an answer.
+    Reply(String),
 }
 
-/// What one step remembers of one connection between two texts.
-#[derive(Debug, Default)]
-pub struct Memory {
-    held: Vec<u8>,
-    /// The step's own note; 0 is none.
-    pub(crate) note: u8,
+/// How much longer than a text its answer can be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Growth {
+    /// Bytes of the answer for each byte of the text.
+    pub times: usize,
+    /// Bytes of the answer besides.
+    pub plus: usize,
 }
 
-impl Memory {
-    /// Puts what was held back before `text`.
-    pub fn rejoin(&mut self, text: &mut Text<'_>) {
-        if !self.held.is_empty() {
-            text.prepend(&self.held);
-            self.held = Vec::new();
+impl Growth {
+    /// The answer is no longer than the text.
+    pub const NONE: Growth = Growth::times(1);
+
+    /// So many bytes for each byte.
+    #[must_use]
+    pub const fn times(times: usize) -> Growth {
+        Growth { times, plus: 0 }
+    }
+
+    /// The longest answer to a text of `len` bytes.
+    #[must_use]
+    pub fn of(self, len: usize) -> usize {
+        self.times.saturating_mul(len).saturating_add(self.plus)
+    }
+
+    /// The growth of a text that grows so, and then as `next` says.
+    #[must_use]
+    pub fn then(self, next: Growth) -> Growth {
+        Growth { times: self.times.saturating_mul(next.times), plus: next.of(self.plus) }
+    }
+}
+
+impl std::fmt::Display for Growth {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match *self {
+            Growth { times, plus: 0 } => write!(f, "{times}×"),
+            Growth { times: 0, plus } => write!(f, "{plus} bytes"),
+            Growth { times, plus } => write!(f, "{times}× + {plus}"),
         }
-    }
-
-    /// Takes the last `len` bytes from `text` and keeps them for the next call.
-    pub fn hold_back(&mut self, text: &mut Text<'_>, len: usize) {
-        let split = text.as_bytes().len().saturating_sub(len);
-        self.held.extend(text.as_bytes().iter().skip(split));
-        text.truncate(split);
-    }
-
-    /// Whether there is nothing to remember.
-    #[must_use]
-    pub fn is_at_rest(&self) -> bool {
-        self.held.is_empty() && self.note == 0
-    }
-}
-
-/// What all steps of a pipeline remember of one connection; owns nothing while they are at rest.
-#[derive(Debug, Default)]
-pub struct Memories(Option<Box<[Memory]>>);
-
-impl Memories {
-    /// Whether any step waits with text in hand for more to come.
-    #[must_use]
-    pub fn hold_text(&self) -> bool {
-        self.0.iter().flatten().any(|memory| !memory.held.is_empty())
-    }
-
-    /// Whether no step has anything to remember.
-    #[must_use]
-    pub fn are_at_rest(&self) -> bool {
-        self.0.is_none()
     }
 }
 
@@ -120,9 +135,9 @@ impl Pipeline {
         Pipeline { steps }
     }
 
-    /// The steps' names and options, as they are written in the configuration.
-    pub fn names(&self) -> impl Iterator<Item = &str> {
-        self.steps.iter().map(Choice::written)
+    /// The steps' names.
+    pub fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.about().map(|about| about.name)
     }
 
     /// What the registry says of each step.
@@ -133,13 +148,13 @@ impl Pipeline {
     /// Whether a step speaks of the connection and so needs a [`Context`].
     #[must_use]
     pub fn wants_context(&self) -> bool {
-        self.about().any(|about| about.context)
+        self.steps.iter().any(Choice::wants_context)
     }
 
-    /// How many bytes an answer can have for each byte of text.
+    /// How much longer than a text its answer can be.
     #[must_use]
-    pub fn growth(&self) -> usize {
-        self.about().map(|about| about.growth).fold(1, usize::saturating_mul)
+    pub fn growth(&self) -> Growth {
+        self.steps.iter().fold(Growth::NONE, |growth, step| growth.then(step.growth()))
     }
 
     /// Takes `text` through all steps.
@@ -149,35 +164,35 @@ impl Pipeline {
     /// The first step's [`Refusal`]; what came before the refused part has then gone through all
     /// steps as if it were the end.
     pub fn apply(&self, text: &mut Text<'_>, memories: &mut Memories, occasion: &Occasion<'_>) -> Result<(), Refusal> {
+        self.apply_shown(text, memories, occasion, |_, _| {})
+    }
+
+    /// As [`Pipeline::apply`], and shows the text after each step, with the step's number from 0.
+    ///
+    /// # Errors
+    ///
+    /// As [`Pipeline::apply`].
+    pub fn apply_shown(
+        &self,
+        text: &mut Text<'_>,
+        memories: &mut Memories,
+        occasion: &Occasion<'_>,
+        mut show: impl FnMut(usize, &Text<'_>),
+    ) -> Result<(), Refusal> {
         let mut occasion = *occasion;
         let mut result = Ok(());
-        for (i, step) in self.steps.iter().enumerate() {
-            if text.as_bytes().is_empty() && !occasion.end {
+        for (nth, step) in self.steps.iter().enumerate() {
+            if text.is_withheld() || (text.as_bytes().is_empty() && !occasion.end) {
                 break;
             }
-            let done = if let Some(memory) = memories.0.as_mut().and_then(|all| all.get_mut(i)) {
-                step.apply(text, memory, &occasion)
-            } else {
-                let mut fresh = Memory::default();
-                let done = step.apply(text, &mut fresh, &occasion);
-                if !fresh.is_at_rest() {
-                    let mut all: Box<[Memory]> = self.steps.iter().map(|_| Memory::default()).collect();
-                    if let Some(memory) = all.get_mut(i) {
-                        *memory = fresh;
-                    }
-                    memories.0 = Some(all);
-                }
-                done
-            };
-            if let Err(refusal) = done {
+            if let Err(refusal) = memories.lend(nth, self.steps.len(), |memory| step.apply(text, memory, &occasion)) {
                 occasion.end = true;
                 result = result.and(Err(refusal));
             }
+            show(nth, text);
         }
-        // After a refusal nothing more comes, whatever the steps hold back.
-        if result.is_err() || memories.0.iter().flatten().all(Memory::is_at_rest) {
-            memories.0 = None;
-        }
+        // after a refusal nothing more comes, whatever the steps hold back
+        memories.tidy(result.is_err());
         result
     }
 }

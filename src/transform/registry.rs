@@ -1,13 +1,27 @@
-//! The list of all steps, and how a name in the configuration becomes a step.
+//! The list of all steps, and how a step that is written in the configuration is built.
 //!
 //! A new step is one file beside this one, its `mod` line in `mod.rs` and its line in
 //! `registry!` below; the tests that walk the registry then cover it.
 
-use super::{InvalidUtf8, Memory, Occasion, Refusal, Step, Text, echo, lowercase, uppercase};
-use serde::de::{DeserializeSeed, Deserializer, Error, IgnoredAny, MapAccess, Visitor};
+use super::{Files, Growth, Memory, Occasion, Options, Refusal, Step, Text};
+use super::{affix, lowercase, service, uppercase};
+use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
+use serde::{Deserialize, de};
 use std::fmt;
 
-registry![echo::Echo, lowercase::Lowercase, uppercase::Uppercase];
+registry![
+    // case
+    uppercase::Uppercase,
+    lowercase::Lowercase,
+    // order and space
+    affix::Prefix,
+    affix::Suffix,
+    // service
+    service::Echo,
+    service::Discard,
+    service::Reply,
+    service::WhoAmI,
+];
 
 /// What is known of a step before it is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,16 +30,42 @@ pub struct About {
     pub name: &'static str,
     /// What it does, in one line.
     pub summary: &'static str,
-    /// A text, and what becomes of it.
-    pub example: (&'static str, &'static str),
+    /// The step at work.
+    pub example: Example,
     /// Whether it works on any cut of the bytes; otherwise it needs whole messages.
     pub streams: bool,
-    /// How many bytes come out for each byte that goes in, at most.
-    pub growth: usize,
-    /// Whether it speaks of the connection.
-    pub context: bool,
+    /// The step, as it is written, that makes what it was again of what this one made of any bytes.
+    pub undone_by: Option<&'static str>,
     /// Where its rule comes from.
     pub source: &'static str,
+}
+
+/// A step as it may be written, a text, and what becomes of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Example {
+    /// The step as it is written in the configuration; a bare name without its quotes.
+    pub step: &'static str,
+    /// The text.
+    pub input: &'static [u8],
+    /// What becomes of it.
+    pub output: &'static [u8],
+}
+
+impl Example {
+    /// A text, and what becomes of it.
+    pub(super) const fn new(step: &'static str, input: &'static str, output: &'static str) -> Example {
+        Example { step, input: input.as_bytes(), output: output.as_bytes() }
+    }
+}
+
+/// `bytes` as they may be shown on one line: text as it is but for its controls, all else in escapes.
+#[must_use]
+pub fn shown(bytes: &[u8]) -> String {
+    let escaped = |c: char| if c.is_control() || c == '\\' { c.escape_default().to_string() } else { c.to_string() };
+    match str::from_utf8(bytes) {
+        Ok(text) => text.chars().map(escaped).collect(),
+        Err(_) => bytes.escape_ascii().to_string(),
+    }
 }
 
 impl About {
@@ -50,30 +90,67 @@ impl About {
 /// What a step of the registry declares: how it is called and how it is built.
 pub(super) trait Listed: Step + Sized + 'static {
     const ABOUT: About;
-    /// The step with its defaults, for a listener's `options`.
-    fn new(options: Options) -> Self;
+
+    /// What may be written behind its name; [`Nothing`] for a step without options.
+    type Own: DeserializeOwned;
+
+    /// The step with its `own` options, or `None` where its name stands alone.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the options; `; ` parts that from the cure.
+    fn new(own: Option<Self::Own>, site: &Site<'_>) -> Result<Self, String>;
+
+    /// The options of a step that cannot do without.
+    ///
+    /// # Errors
+    ///
+    /// That they are missing.
+    fn needed(own: Option<Self::Own>) -> Result<Self::Own, String> {
+        own.ok_or_else(|| {
+            let About { name, example, .. } = Self::ABOUT;
+            format!("the step `{name}` needs an option; write it as {}", example.step)
+        })
+    }
 }
 
-/// What a listener's own keys say to all of its steps.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Options {
-    /// What a step that reads text does with bytes that are not UTF-8.
-    pub invalid_utf8: InvalidUtf8,
+/// Where a step is built: what its listener says to all steps, and the files there are.
+#[derive(Clone, Copy)]
+pub struct Site<'s> {
+    /// What the listener's own keys say.
+    pub options: Options,
+    /// Where files that an option names are read.
+    pub files: &'s dyn Files,
 }
+
+/// The options of a step that has none.
+pub(super) enum Nothing {}
+
+impl<'de> Deserialize<'de> for Nothing {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Nothing, D::Error> {
+        de::IgnoredAny::deserialize(deserializer)?;
+        Err(D::Error::custom(NO_OPTIONS))
+    }
+}
+
+const NO_OPTIONS: &str = "it has no options";
 
 /// A step that was chosen by name.
 pub struct Choice {
     about: &'static About,
-    written: String,
     step: Box<dyn Step>,
 }
 
 impl Choice {
-    /// The step `name` with its defaults.
-    #[must_use]
-    pub fn named(name: &str, options: Options) -> Option<Choice> {
-        let about = REGISTRY.iter().find(|about| about.name == name)?;
-        Some(Choice { about, written: name.to_owned(), step: build(name, options)? })
+    /// The step `name` without options of its own.
+    ///
+    /// # Errors
+    ///
+    /// That there is no such step, or that it needs an option.
+    pub fn named(name: &str, options: Options) -> Result<Choice, String> {
+        let entry = find(name)?;
+        let site = Site { options, files: &NoFiles };
+        Ok(Choice { about: entry.about, step: (entry.bare)(&site)? })
     }
 
     /// What the registry says of it.
@@ -82,10 +159,12 @@ impl Choice {
         self.about
     }
 
-    /// The step as it is written in the configuration.
-    #[must_use]
-    pub fn written(&self) -> &str {
-        &self.written
+    pub(super) fn growth(&self) -> Growth {
+        self.step.growth()
+    }
+
+    pub(super) fn wants_context(&self) -> bool {
+        self.step.wants_context()
     }
 
     pub(super) fn apply(
@@ -98,11 +177,21 @@ impl Choice {
     }
 }
 
-/// Reads one step as it is written in the configuration: `"uppercase"`, or `{ name = options }`.
-#[derive(Debug, Clone, Copy)]
-pub struct StepSeed(pub Options);
+/// A place without files.
+#[derive(Debug)]
+pub struct NoFiles;
 
-impl<'de> DeserializeSeed<'de> for StepSeed {
+impl Files for NoFiles {
+    fn read(&self, path: &str) -> Result<Vec<u8>, String> {
+        Err(format!("no file can be read here, and so not `{path}`"))
+    }
+}
+
+/// Reads one step as it is written in the configuration: `"uppercase"`, or `{ name = options }`.
+#[derive(Clone, Copy)]
+pub struct StepSeed<'s>(pub Site<'s>);
+
+impl<'de> DeserializeSeed<'de> for StepSeed<'_> {
     type Value = Choice;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Choice, D::Error> {
@@ -110,7 +199,7 @@ impl<'de> DeserializeSeed<'de> for StepSeed {
     }
 }
 
-impl<'de> Visitor<'de> for StepSeed {
+impl<'de> Visitor<'de> for StepSeed<'_> {
     type Value = Choice;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -118,25 +207,92 @@ impl<'de> Visitor<'de> for StepSeed {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Choice, E> {
-        Choice::named(name, self.0).ok_or_else(|| E::custom(unknown(name)))
+        let entry = find(name).map_err(E::custom)?;
+        let step = (entry.bare)(&self.0).map_err(E::custom)?;
+        Ok(Choice { about: entry.about, step })
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Choice, A::Error> {
         let Some(name) = map.next_key::<String>()? else {
             return Err(A::Error::custom("a step has a name; `shoutd transforms` lists them all"));
         };
-        if !REGISTRY.iter().any(|about| about.name == name) {
-            return Err(A::Error::custom(unknown(&name)));
+        let entry = find(&name).map_err(A::Error::custom)?;
+        let step = map.next_value_seed(OwnSeed { name: entry.about.name, site: self.0 })?;
+        if let Some(second) = map.next_key::<String>()? {
+            return Err(A::Error::custom(format!(
+                "`{second}` stands beside `{name}`; each step is a table of its own, as in [{{ {name} = … }}, …]"
+            )));
         }
-        map.next_value::<IgnoredAny>()?;
-        Err(A::Error::custom(format!("the step `{name}` has no options; write it as \"{name}\"")))
+        Ok(Choice { about: entry.about, step })
     }
 }
 
-fn unknown(name: &str) -> String {
-    match About::nearest(name, REGISTRY.iter().map(|about| about.name)) {
-        Some((_, near)) => format!("unknown step `{name}`; did you mean `{near}`?"),
-        None => format!("unknown step `{name}`; `shoutd transforms` lists them all"),
+/// Reads what stands behind a step's name, and builds the step.
+struct OwnSeed<'s> {
+    name: &'static str,
+    site: Site<'s>,
+}
+
+impl<'de> DeserializeSeed<'de> for OwnSeed<'_> {
+    type Value = Box<dyn Step>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Box<dyn Step>, D::Error> {
+        build(self.name, deserializer, &self.site)
+    }
+}
+
+/// Builds a `T` from what stands behind its name.
+fn read_own<'de, T: Listed, D: Deserializer<'de>>(deserializer: D, site: &Site<'_>) -> Result<Box<dyn Step>, D::Error> {
+    let own = T::Own::deserialize(deserializer)?;
+    Ok(Box::new(T::new(Some(own), site).map_err(D::Error::custom)?))
+}
+
+fn bare<T: Listed>(site: &Site<'_>) -> Result<Box<dyn Step>, String> {
+    Ok(Box::new(T::new(None, site)?))
+}
+
+struct Entry {
+    about: &'static About,
+    bare: fn(&Site<'_>) -> Result<Box<dyn Step>, String>,
+}
+
+fn find(name: &str) -> Result<&'static Entry, String> {
+    ENTRIES.iter().find(|entry| entry.about.name == name).ok_or_else(|| {
+        match About::nearest(name, REGISTRY.iter().map(|about| about.name)) {
+            Some((_, near)) => format!("unknown step `{name}`; did you mean `{near}`?"),
+            None => format!("unknown step `{name}`; `shoutd transforms` lists them all"),
+        }
+    })
+}
+
+/// What serde says of the options of the step that `written` begins, in the words of shoutd; `; `
+/// parts what is wrong from the cure.
+#[must_use]
+pub fn plainly(message: &str) -> String {
+    let Some((what, expected)) = message.split_once(", expected ") else {
+        return match message {
+            NO_OPTIONS => format!("{NO_OPTIONS}; write its name alone, in quotes"),
+            _ => message.replace("missing field", "there is no option").replace("invalid type: ", "found "),
+        };
+    };
+    let quoted = |text: &str| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let (found, known) = (quoted(what), quoted(expected));
+    match (what.split('`').next().unwrap_or_default(), found.first()) {
+        ("unknown field ", Some(found)) => {
+            let cure = match About::nearest(found, known.iter().map(String::as_str)) {
+                Some((_, near)) => format!("did you mean `{near}`?"),
+                None => format!("known here: {}", known.join(", ")),
+            };
+            format!("unknown option `{found}`; {cure}")
+        }
+        ("unknown variant ", Some(found)) => {
+            let cure = match About::nearest(found, known.iter().map(String::as_str)) {
+                Some((_, near)) => format!("did you mean \"{near}\"?"),
+                None => format!("one of \"{}\"", known.join("\", \"")),
+            };
+            format!("unknown value \"{found}\"; {cure}")
+        }
+        _ => format!("{}; expected {expected}", what.replace("invalid type: ", "found ")),
     }
 }
 
@@ -146,11 +302,17 @@ macro_rules! registry {
         /// All steps, by name.
         pub const REGISTRY: &[About] = &[$(<$step as Listed>::ABOUT),+];
 
-        fn build(name: &str, options: Options) -> Option<Box<dyn Step>> {
+        const ENTRIES: &[Entry] = &[$(Entry { about: &<$step as Listed>::ABOUT, bare: bare::<$step> }),+];
+
+        fn build<'de, D: Deserializer<'de>>(
+            name: &str,
+            own: D,
+            site: &Site<'_>,
+        ) -> Result<Box<dyn Step>, D::Error> {
             $(if name == <$step as Listed>::ABOUT.name {
-                return Some(Box::new(<$step as Listed>::new(options)));
+                return read_own::<$step, D>(own, site);
             })+
-            None
+            Err(D::Error::custom(format!("unknown step `{name}`")))
         }
     };
 }

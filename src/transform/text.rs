@@ -35,12 +35,14 @@ pub struct Text<'d> {
     original: &'d mut [u8],
     scratch: &'d mut Scratch,
     place: Place,
+    ending: Option<&'static [u8]>,
+    withheld: bool,
 }
 
 impl<'d> Text<'d> {
     /// The text as it came; `scratch` is where it goes when it grows.
     pub fn new(original: &'d mut [u8], scratch: &'d mut Scratch) -> Text<'d> {
-        Text { original, scratch, place: Place::Original }
+        Text { original, scratch, place: Place::Original, ending: None, withheld: false }
     }
 
     /// The text as it is now.
@@ -86,6 +88,41 @@ impl<'d> Text<'d> {
         result
     }
 
+    /// Says that nothing is to be answered, not even an empty message.
+    pub(super) fn withhold(&mut self) {
+        self.truncate(0);
+        self.withheld = true;
+    }
+
+    /// Whether nothing is to be answered, not even an empty message.
+    #[must_use]
+    pub fn is_withheld(&self) -> bool {
+        self.withheld
+    }
+
+    /// Asks for the line end `ending` behind the text, where its framing ends it with one.
+    pub(super) fn end_with(&mut self, ending: &'static [u8]) {
+        self.ending = Some(ending);
+    }
+
+    /// The line end that a step asked for.
+    #[must_use]
+    pub fn ending(&self) -> Option<&'static [u8]> {
+        self.ending
+    }
+
+    /// Puts `tail` behind the text.
+    pub fn append(&mut self, tail: &[u8]) {
+        match self.place {
+            Place::Original => self.rewrite(|from, to| {
+                to.extend_from_slice(from);
+                to.extend_from_slice(tail);
+            }),
+            Place::First => self.scratch.first.extend_from_slice(tail),
+            Place::Second => self.scratch.second.extend_from_slice(tail),
+        }
+    }
+
     /// Puts `head` before the text.
     pub(super) fn prepend(&mut self, head: &[u8]) {
         self.rewrite(|from, to| {
@@ -121,7 +158,8 @@ mod tests {
         text.rewrite(|from, to| to.extend(from.iter().flat_map(|&b| [b, b])));
         text.prepend(b"<");
         text.truncate(6);
-        assert_eq!(text.into_bytes(), b"<AABBC");
+        text.append(b">");
+        assert_eq!(text.into_bytes(), b"<AABBC>");
         assert_eq!(&original, b"ABC");
     }
 }

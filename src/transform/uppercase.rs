@@ -4,9 +4,9 @@
 //! gives the same text; only a character cut in half waits for its rest.
 
 use super::case::{self, Mapping};
-use super::registry::Listed;
+use super::registry::{Example, Listed, Nothing, Site};
 use super::utf8::{self, InvalidUtf8};
-use super::{About, Memory, Occasion, Options, Refusal, Step, Text};
+use super::{About, Growth, Memory, Occasion, Refusal, Step, Text};
 use std::sync::LazyLock;
 
 static UPPER: LazyLock<Mapping> =
@@ -21,15 +21,22 @@ impl Listed for Uppercase {
     const ABOUT: About = About {
         name: "uppercase",
         summary: "upper case, in every script",
-        example: ("straße ﬁ", "STRASSE FI"),
+        example: Example::new("uppercase", "straße ﬁ", "STRASSE FI"),
         streams: true,
-        growth: 3, // U+0390, 2 bytes to 6; an invalid byte to U+FFFD
-        context: false,
+        undone_by: None,
         source: "Unicode, toUppercase (3.13.2, rule R1), as Python's str.upper()",
     };
 
-    fn new(options: Options) -> Self {
-        Uppercase { upper: &UPPER, invalid_utf8: options.invalid_utf8 }
+    type Own = Nothing;
+
+    fn new(_: Option<Nothing>, site: &Site<'_>) -> Result<Uppercase, String> {
+        Ok(Uppercase::of(site.options.invalid_utf8))
+    }
+}
+
+impl Uppercase {
+    fn of(invalid_utf8: InvalidUtf8) -> Uppercase {
+        Uppercase { upper: &UPPER, invalid_utf8 }
     }
 }
 
@@ -45,6 +52,10 @@ impl Step for Uppercase {
         }
         self.upper.apply(text, self.invalid_utf8)
     }
+
+    fn growth(&self) -> Growth {
+        Growth::times(3) // U+0390, 2 bytes to 6; an invalid byte to U+FFFD
+    }
 }
 
 #[cfg(test)]
@@ -58,7 +69,7 @@ mod tests {
             let mut read = read.to_vec();
             let mut text = Text::new(&mut read, &mut scratch);
             let occasion = Occasion { end: i + 1 == reads.len(), context: &Context::default() };
-            Uppercase::new(Options::default()).apply(&mut text, &mut memory, &occasion).unwrap();
+            Uppercase::of(InvalidUtf8::Pass).apply(&mut text, &mut memory, &occasion).unwrap();
             answer.extend_from_slice(text.into_bytes());
             assert!(memory.held.len() <= 3);
         }
@@ -97,7 +108,7 @@ mod tests {
         let mut scratch = Scratch::default();
         let occasion = Occasion { end: true, context: &Context::default() };
         let mut text = Text::new(&mut read, &mut scratch);
-        Uppercase::new(Options::default()).apply(&mut text, &mut Memory::default(), &occasion).unwrap();
+        Uppercase::of(InvalidUtf8::Pass).apply(&mut text, &mut Memory::default(), &occasion).unwrap();
         assert_eq!(read, "СЪЕШЬ ЕЩЁ, STRASSE, Ა, 語, 𐐀, 😀".as_bytes());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! Used by the steps that read text; a step that does not (`echo`) never comes here.
 
-use super::Refusal;
+use super::{Memory, Occasion, Refusal, Text};
 
 /// What a step that reads text does with bytes that are not UTF-8.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -34,7 +34,8 @@ impl InvalidUtf8 {
 }
 
 /// How many bytes at the end of `bytes` begin a character that more bytes could complete: 0 to 3.
-pub(super) fn unfinished(bytes: &[u8]) -> usize {
+#[must_use]
+pub fn unfinished(bytes: &[u8]) -> usize {
     let tail = bytes.len().saturating_sub(3);
     let Some(lead) = bytes.iter().skip(tail).rposition(|byte| byte & 0xC0 != 0x80) else { return 0 };
     let (_, last) = bytes.split_at(tail + lead);
@@ -42,6 +43,34 @@ pub(super) fn unfinished(bytes: &[u8]) -> usize {
         Err(error) if error.error_len().is_none() => last.len(),
         _ => 0,
     }
+}
+
+/// Rewrites `text` character by character; one that the end of a read cut in half waits for its rest,
+/// and bytes that are not UTF-8 are treated as `policy` says.
+///
+/// # Errors
+///
+/// [`Refusal::InvalidUtf8`] under [`InvalidUtf8::Close`]; `text` is then what came before those bytes.
+pub(super) fn rewrite_chars(
+    text: &mut Text<'_>,
+    memory: &mut Memory,
+    occasion: &Occasion<'_>,
+    policy: InvalidUtf8,
+    mut write: impl FnMut(char, &mut Vec<u8>),
+) -> Result<(), Refusal> {
+    memory.rejoin(text);
+    if !occasion.end {
+        memory.hold_back(text, unfinished(text.as_bytes()));
+    }
+    text.rewrite(|from, to| {
+        for chunk in from.utf8_chunks() {
+            chunk.valid().chars().for_each(|c| write(c, to));
+            if !chunk.invalid().is_empty() {
+                policy.treat(chunk.invalid(), to)?;
+            }
+        }
+        Ok(())
+    })
 }
 
 /// The character that `bytes` begin with, or else the bytes that stand for none: a maximal subpart

@@ -1,4 +1,11 @@
-//! How tests wait: for a condition, never for a time.
+//! How tests wait: for a condition, never for a time; and how they write a step.
+
+#![allow(dead_code, reason = "each test program uses its part of this")]
+
+use serde::de::DeserializeSeed;
+use shoutd::config::Folder;
+use shoutd::transform::{Choice, Options, Site, StepSeed};
+use std::path::Path;
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,4 +21,13 @@ pub fn eventually(what: &str, mut condition: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "in vain: {what}");
         thread::park_timeout(Duration::from_millis(1));
     }
+}
+
+/// A step as it is written in the configuration; a bare name has no quotes. Its files lie in `tests`.
+#[track_caller]
+pub fn step(written: &str, options: Options) -> Choice {
+    let files = &Folder(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/tests")));
+    let quoted = if written.starts_with('{') { written.to_owned() } else { format!("\"{written}\"") };
+    let step = toml::de::ValueDeserializer::parse(&quoted).expect(written);
+    StepSeed(Site { options, files }).deserialize(step).unwrap_or_else(|error| panic!("{written}: {}", error.message()))
 }

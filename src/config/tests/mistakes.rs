@@ -203,10 +203,10 @@ f:1:14: `transform`: unknown step `upercase`
 1 | transform = [\"upercase\", { echo = 1 },
   |              ^^^^^^^^^^ did you mean `uppercase`?
 
-f:1:26: `transform`: the step `echo` has no options
+f:1:35: `transform`: it has no options
   |
 1 | transform = [\"upercase\", { echo = 1 },
-  |                          ^^^^^^^^^^^^ write it as \"echo\"
+  |                                   ^ write its name alone, in quotes
 
 f:2:2: `transform`: unknown step `nope`
   |
