@@ -30,3 +30,8 @@ systemd:
 # licences, sources and banned crates
 deny:
     cargo deny check licenses bans sources
+
+# the README's table of steps, made anew from the registry
+readme:
+    cargo run --quiet -- transforms --markdown > target/steps.md
+    sed -i -e '/^<!-- steps -->$/,/^<!-- end of steps -->$/{//!d}' -e '/^<!-- steps -->$/r target/steps.md' README.md

@@ -2,15 +2,18 @@
 //!
 //! The daemon itself is behind `run`; nothing here serves anybody.
 
+mod explain;
 mod help;
+mod steps;
 mod transform;
 
-use crate::config::{self, Config};
+use crate::config::{self, Config, Words};
 use crate::failure::{Exit, Failure};
+use crate::framing::OnLong;
 use crate::server::Listener;
-use crate::transform::{About, REGISTRY, shown};
+use crate::transform::{About, InvalidUtf8, OnError, OnUnmappable};
 use crate::{daemon, framing};
-use clap::builder::PossibleValuesParser;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand};
 use serde::Serialize;
 use std::ffi::OsString;
@@ -60,6 +63,9 @@ enum Verb {
         /// Print JSON instead: an array of objects
         #[arg(long)]
         json: bool,
+        /// Print a table of Markdown instead, with the bound of each step's growth and its rule
+        #[arg(long, conflicts_with = "json")]
+        markdown: bool,
     },
     #[command(external_subcommand)]
     Unknown(Vec<OsString>),
@@ -67,20 +73,49 @@ enum Verb {
 
 #[derive(Debug, Args)]
 struct Transform {
-    /// The names of steps, done in order; `shoutd transforms` lists them all
+    /// The steps, done in order, each as in the configuration: uppercase, or '{ prefix = "> " }'
     steps: Vec<String>,
+    /// Show the text after each step
+    #[arg(long)]
+    explain: bool,
     /// Take what is not given here from this listener of the configuration [default: its first]
     #[arg(long, value_name = "NAME")]
     listener: Option<String>,
     /// How bytes become messages [default: stream, or as the configuration says]
-    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(framing::REGISTRY.iter().map(|f| f.name)))]
+    #[arg(long, value_name = "NAME", value_parser = framings())]
     framing: Option<String>,
-    /// What is done with bytes that are not UTF-8 [default: pass, or as the configuration says]
-    #[arg(long, value_name = "WORD", value_parser = PossibleValuesParser::new(config::invalid_utf8().map(|p| p.0)))]
-    invalid_utf8: Option<String>,
+    /// How answers are framed [default: as the messages]
+    #[arg(long, value_name = "NAME", value_parser = framings())]
+    framing_out: Option<String>,
+    /// What ends a message under the framing delimiter
+    #[arg(long, value_name = "TEXT")]
+    delimiter: Option<String>,
     /// The longest message, as 1000 or 64KiB [default: 64KiB, or as the configuration says]
     #[arg(long, value_name = "SIZE", value_parser = config::max_message)]
     max_message: Option<usize>,
+    /// What becomes of a longer message
+    #[arg(long, value_name = "WORD", value_parser = one_of(config::ON_LONG))]
+    on_long: Option<OnLong>,
+    /// What is done with bytes that are not UTF-8 [default: pass, or as the configuration says]
+    #[arg(long, value_name = "WORD", value_parser = one_of(config::INVALID_UTF8))]
+    invalid_utf8: Option<InvalidUtf8>,
+    /// What is done with a text that a step cannot decode
+    #[arg(long, value_name = "WORD", value_parser = one_of(config::ON_ERROR))]
+    on_error: Option<OnError>,
+    /// What is done with a character that a charset lacks
+    #[arg(long, value_name = "WORD", value_parser = one_of(config::ON_UNMAPPABLE))]
+    on_unmappable: Option<OnUnmappable>,
+}
+
+fn framings() -> PossibleValuesParser {
+    PossibleValuesParser::new(framing::REGISTRY.iter().map(|framing| framing.name))
+}
+
+/// One of the words of a key, for what it means.
+fn one_of<T: Copy + Send + Sync>(words: Words<T>) -> impl TypedValueParser<Value = T> {
+    PossibleValuesParser::new(words.iter().map(|(word, _)| *word)).try_map(move |name| {
+        words.iter().find(|(word, _)| *word == name).map(|(_, meaning)| *meaning).ok_or("no such word")
+    })
 }
 
 impl Cli {
@@ -98,8 +133,9 @@ impl Cli {
             Verb::Config { json: false, .. } => print(&config::to_toml(&read(path)?.effective)),
             Verb::Config { json: true, .. } => print_json(&read(path)?.effective),
             Verb::Transform(asked) => transform::run(&asked, path),
-            Verb::Transforms { json: false } => print(&steps()),
-            Verb::Transforms { json: true } => print_json(&REGISTRY.iter().map(Row::from).collect::<Vec<_>>()),
+            Verb::Transforms { json: true, .. } => print_json(&steps::rows()),
+            Verb::Transforms { markdown: true, .. } => print(&steps::markdown()),
+            Verb::Transforms { .. } => print(&steps::table()),
             Verb::Unknown(words) => Err(unknown(&words)),
         }
     }
@@ -116,7 +152,12 @@ fn check(path: Option<&Path>) -> Result<(), Failure> {
         // with nobody to tell, all is good still
         let _ = writeln!(io::stderr().lock(), "{warning}");
     }
-    print(&format!("{}: good:{}\n", config.source, summary(&config)))
+    let tests = match config.test().map_err(|mistakes| mistakes.failure(""))? {
+        0 => String::new(),
+        1 => "; its test passes".to_owned(),
+        count => format!("; its {count} tests pass"),
+    };
+    print(&format!("{}: good{tests}:{}\n", config.source, summary(&config)))
 }
 
 /// What a configuration comes to: half a line for a listener, and a line for each of several.
@@ -146,43 +187,6 @@ fn unknown(words: &[OsString]) -> Failure {
         }
     };
     Failure::new(Exit::Usage, config::plain(&format!("there is no verb `{verb}`; {cure}")))
-}
-
-/// All steps, one in each line.
-fn steps() -> String {
-    let rows: Vec<Row> = REGISTRY.iter().map(Row::from).collect();
-    let wide = |cell: fn(&Row) -> &str| rows.iter().map(|row| cell(row).chars().count()).max().unwrap_or(0);
-    let (steps, framings, whats) = (wide(|row| row.step), wide(|row| row.framing), wide(|row| row.summary));
-    let mut table = format!("{:steps$}  {:framings$}  {:whats$}  EXAMPLE\n", "STEP", "FRAMING", "WHAT IT DOES");
-    for Row { step, summary, input, output, framing, .. } in &rows {
-        table.push_str(&format!("{step:steps$}  {framing:framings$}  {summary:whats$}  {input} → {output}\n"));
-    }
-    table
-}
-
-/// A step as programs read it.
-#[derive(Serialize)]
-struct Row {
-    name: &'static str,
-    /// As it may be written in the configuration.
-    step: &'static str,
-    summary: &'static str,
-    input: String,
-    output: String,
-    framing: &'static str,
-    source: &'static str,
-}
-
-impl From<&About> for Row {
-    fn from(about: &About) -> Row {
-        let About { name, summary, example, streams, source, .. } = *about;
-        let (input, output) = (shown(example.input), shown(example.output));
-        Row { name, step: example.step, summary, input, output, framing: framing_of(streams), source }
-    }
-}
-
-fn framing_of(streams: bool) -> &'static str {
-    if streams { "any framing" } else { "messages only" }
 }
 
 fn print_json(value: &impl Serialize) -> Result<(), Failure> {

@@ -221,7 +221,7 @@ fn counted(number: impl TryInto<u64>, what: &str) -> String {
 fn describe(listener: &Listener) -> String {
     let service = &listener.service;
     let steps: Vec<&str> = service.pipeline.names().collect();
-    format!("{}: {} > {}", service.name, service.framing.name(), steps.join(" > "))
+    format!("{}: {} > {}", service.name, service.framing, steps.join(" > "))
 }
 
 fn refused(error: StartError) -> Failure {

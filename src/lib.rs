@@ -7,7 +7,7 @@
 //! - **1, machine**: [`session`]: one connection, which knows no socket and no clock
 //! - **2, net**: [`net`]: everything that owns a file descriptor
 //! - **3, server**: [`server`]: the threads; this is where to begin if you want to embed it
-//! - **4, process**: [`config`], [`cli`], [`daemon`], [`logging`], [`signals`], [`systemd`],
+//! - **4, process**: [`config`], [`offline`], [`cli`], [`daemon`], [`logging`], [`signals`], [`systemd`],
 //!   [`failure`]: TOML, the command line, signals, systemd
 //!
 //! The acceptor thread takes connections from the listeners' backlogs and hands each to a worker
@@ -29,6 +29,7 @@ pub mod framing;
 pub mod logging;
 pub mod metrics;
 pub mod net;
+pub mod offline;
 pub mod server;
 pub mod session;
 pub mod signals;

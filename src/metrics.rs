@@ -35,6 +35,14 @@ pub struct Counters {
     pub bytes_in: Counter,
     /// Bytes that sockets took for clients.
     pub bytes_out: Counter,
+    /// Messages that were answered, or were not to be.
+    pub messages: Counter,
+    /// Messages longer than is allowed.
+    pub too_long: Counter,
+    /// Messages that said they were longer than what came of them.
+    pub cut_short: Counter,
+    /// Texts that a step could not decode, and told so.
+    pub bad_input: Counter,
     /// Connections that ended, by the number of their reason.
     pub closed: [Counter; ENDS],
 }

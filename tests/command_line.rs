@@ -204,7 +204,10 @@ fn the_steps_are_listed() {
     let (_, json, _) = run(&["transforms", "--json"]);
     let rows: serde_json::Value = serde_json::from_str(&json).unwrap();
     for about in shoutd::transform::REGISTRY {
-        assert!(table.lines().any(|line| line.starts_with(about.name) && line.contains(about.summary)), "{table}");
+        assert!(
+            table.lines().any(|line| line.starts_with(about.example.step) && line.contains(about.summary)),
+            "{table}"
+        );
         assert!(
             rows.as_array().unwrap().iter().any(|row| row["name"] == about.name && row["step"] == about.example.step)
         );

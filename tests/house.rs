@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room's floor.
-const FLOORS: [(&str, usize); 15] = [
+const FLOORS: [(&str, usize); 16] = [
     ("transform", 0),
     ("framing", 0),
     ("deadlines", 0),
@@ -20,6 +20,7 @@ const FLOORS: [(&str, usize); 15] = [
     ("failure", 4),
     ("logging", 4),
     ("main", 4),
+    ("offline", 4),
     ("signals", 4),
     ("systemd", 4),
 ];

@@ -6,7 +6,7 @@
 
 use fastrand::Rng;
 use shoutd::deadlines::Moment;
-use shoutd::framing::{self, Framing};
+use shoutd::framing;
 use shoutd::session::{Action, Desk, EndReason, Limits, Service, Session};
 use shoutd::transform::{Choice, Options, Pipeline};
 use std::collections::HashSet;
@@ -44,11 +44,16 @@ fn draw(rng: &mut Rng) -> Draw {
         message_timeout: wait(1_500),
         write_timeout: wait(3_000),
     };
-    let about = framing::REGISTRY.iter().find(|about| about.name == if lines { "line" } else { "stream" }).unwrap();
-    let framing = (about.build)(framing::Options { max_message: MAX_MESSAGE });
+    let about = framing::named(if lines { "line" } else { "stream" }).unwrap();
+    let framing_options = framing::Options { max_message: MAX_MESSAGE, ..framing::Options::default() };
+    let framing = framing::build(about, about, &framing_options).unwrap();
     let options = Options::default();
     let pipeline = Pipeline::new(vec![Choice::named(step, options).unwrap()]);
-    Draw { service: Arc::new(Service { name: "sim".to_owned(), framing, pipeline, limits }), lines, step }
+    Draw {
+        service: Arc::new(Service { name: "sim".to_owned(), framing, pipeline, greeting: None, limits }),
+        lines,
+        step,
+    }
 }
 
 fn text(rng: &mut Rng) -> Vec<u8> {
@@ -291,10 +296,4 @@ fn whatever_clients_and_sockets_do_the_answer_is_right_and_the_session_ends() {
 #[test]
 fn a_session_is_small() {
     assert!(size_of::<Session>() <= 72, "{} bytes", size_of::<Session>());
-}
-
-#[test]
-fn stream_is_the_default_framing() {
-    let first = framing::REGISTRY.first().unwrap();
-    assert!(matches!((first.build)(framing::Options { max_message: 1 }), Framing::Stream));
 }

@@ -2,87 +2,123 @@
 //!
 //! No network, no configuration unless it is needed, and memory for one read or one message.
 
-use super::{Transform, unwritten};
-use crate::config::{self, Config, Folder, Source};
-use crate::deadlines::Moment;
+use super::{Transform, explain, unwritten};
+use crate::config::{self, Chain, Config, Folder, NO_MESSAGES, Source, UNKNOWN_LENGTH};
 use crate::failure::{Exit, Failure};
-use crate::framing::{self, Framing};
-use crate::session::{Action, Desk, EndReason, Limits, Service, Session};
-use crate::transform::{About, Choice, InvalidUtf8, Options, Pipeline, Site, StepSeed, plainly};
+use crate::framing::{self, Framing, Mismatch};
+use crate::offline::{self, Failed, pump};
+use crate::session::{EndReason, Limits, Service};
+use crate::transform::{About, Choice, Pipeline, Site, StepSeed, plainly};
 use serde::de::DeserializeSeed;
 use serde_json::Value;
-use std::io::{self, Read, Write};
+use std::io;
 use std::path::Path;
 use std::sync::Arc;
 use toml::de::{DeValue, ValueDeserializer};
-
-/// Bytes asked for by a read.
-const READ: usize = 64 * 1024;
 
 pub(super) fn run(asked: &Transform, path: Option<&Path>) -> Result<(), Failure> {
     let needed = asked.steps.is_empty() || path.is_some() || asked.listener.is_some();
     let config = if needed { config::read(path) } else { config::built_in() };
     let config = config.map_err(|mistakes| mistakes.failure(""))?;
-    let (service, max_message) = service(asked, &config)?;
-    match pump(service, &mut io::stdin().lock(), &mut io::stdout().lock()) {
-        Ok(()) => Ok(()),
-        Err(End::Input(error)) => Err(Failure::new(Exit::Failed, format!("cannot read the input: {error}"))),
-        Err(End::Output(error)) => unwritten(error),
-        Err(End::Refused(EndReason::InvalidUtf8, _)) => {
-            Err(Failure::new(Exit::Failed, "the input is not UTF-8; all before its first wrong byte was answered"))
-        }
-        Err(End::Refused(EndReason::MessageTooLong, line)) => {
-            let text = format!(
-                "line {line} of the input is longer than `max_message` allows ({max_message} bytes); allow more with \
-                 --max-message SIZE"
-            );
-            Err(Failure::new(Exit::Failed, text))
-        }
-        Err(End::Refused(reason, _)) => Err(Failure::new(Exit::OwnFault, format!("it ended for {}", reason.word()))),
+    let chain = chain(asked, &config)?;
+    let service = service(asked, &chain)?;
+    let context = offline::stand_in(&chain.name);
+    let (input, output) = (&mut io::stdin().lock(), &mut io::stdout().lock());
+    let ended = if asked.explain {
+        explain::run(&service, &context, input, output)
+    } else {
+        pump(&Arc::new(service), context, input, output)
+    };
+    match ended {
+        Ok((reason, lines)) => ended_well(reason, lines + 1, &chain),
+        Err(Failed::Input(error)) => Err(Failure::new(Exit::Failed, format!("cannot read the input: {error}"))),
+        Err(Failed::Output(error)) => unwritten(error),
     }
 }
 
-/// The framing and the steps that were asked for, and the longest message; what was not given is
-/// the listener's.
-fn service(asked: &Transform, config: &Config) -> Result<(Service, usize), Failure> {
-    let usage = |text: String| Failure::new(Exit::Usage, config::plain(&text));
-    let Some(listener) = config.listener(asked.listener.as_deref()) else {
-        let names: Vec<_> = config.settings.listeners.iter().map(|listener| listener.service.name.as_str()).collect();
+/// Whether `reason` is that the input ended; otherwise what it says of the input, whose output has
+/// come to the line `line`.
+fn ended_well(reason: EndReason, line: usize, chain: &Chain) -> Result<(), Failure> {
+    let before = "all before it was answered";
+    let text = match reason {
+        EndReason::ClientFin => return Ok(()),
+        EndReason::InvalidUtf8 => "the input is not UTF-8; all before its first wrong byte was answered".to_owned(),
+        EndReason::MessageTooLong => {
+            let max = chain.framed.max_message;
+            let what =
+                if chain.framing.name == "line" { format!("line {line} of the input") } else { "a message".to_owned() };
+            format!("{what} is longer than `max_message` allows ({max} bytes); allow more with --max-message SIZE")
+        }
+        EndReason::Unmappable => format!("the input has a character that the charset lacks; {before}"),
+        EndReason::BadInput => {
+            format!("the input is not what a step decodes; {before}, and --on-error reply tells more")
+        }
+        EndReason::BadFrame => format!("the input is no `{}`; {before}", chain.framing.name),
+        other => return Err(Failure::new(Exit::OwnFault, format!("it ended for {}", other.word()))),
+    };
+    Err(Failure::new(Exit::Failed, text))
+}
+
+fn usage(text: impl AsRef<str>) -> Failure {
+    Failure::new(Exit::Usage, config::plain(text.as_ref()))
+}
+
+/// What the listener that was asked for does to a text, but for what was asked for otherwise.
+fn chain(asked: &Transform, config: &Config) -> Result<Chain, Failure> {
+    let Some(chain) = config.chain(asked.listener.as_deref()) else {
+        let names: Vec<_> = config.chains.iter().map(|chain| chain.name.as_str()).collect();
         let name = asked.listener.as_deref().unwrap_or_default();
         let (have, they) = if config.source == Source::BuiltIn { ("have", "they have") } else { ("has", "it has") };
         return Err(usage(format!("{} {have} no listener `{name}`; {they} {}", config.source, names.join(", "))));
     };
-    let value = |key| config.value(&listener.service.name, key);
-    let policy = asked.invalid_utf8.as_deref().or_else(|| value("invalid_utf8")?.as_str());
-    let invalid_utf8 =
-        config::invalid_utf8().find(|(name, _)| Some(*name) == policy).map_or(InvalidUtf8::Pass, |p| p.1);
-    let options = Options { invalid_utf8, ..Options::default() };
-    let site = Site { options, files: &Folder(Path::new("")) };
+    let mut chain = chain.clone();
+    if let Some(name) = &asked.framing {
+        chain.framing = framing::named(name).unwrap_or(chain.framing);
+        // what was said of answers was said of another framing
+        chain.framing_out = None;
+    }
+    if let Some(name) = &asked.framing_out {
+        chain.framing_out = framing::named(name);
+    }
+    if let Some(delimiter) = &asked.delimiter {
+        chain.framed.delimiter = delimiter.clone().into_bytes();
+    }
+    chain.framed.max_message = asked.max_message.unwrap_or(chain.framed.max_message);
+    chain.framed.on_long = asked.on_long.unwrap_or(chain.framed.on_long);
+    chain.options.invalid_utf8 = asked.invalid_utf8.unwrap_or(chain.options.invalid_utf8);
+    chain.options.on_error = asked.on_error.unwrap_or(chain.options.on_error);
+    chain.options.on_unmappable = asked.on_unmappable.unwrap_or(chain.options.on_unmappable);
+    Ok(chain)
+}
 
+/// How `chain` serves, with the steps that were asked for, if any were.
+fn service(asked: &Transform, chain: &Chain) -> Result<Service, Failure> {
+    let site = Site { options: chain.options, files: &Folder(Path::new("")) };
     let steps = if asked.steps.is_empty() {
-        let written = value("transform").cloned().unwrap_or_default();
-        let list = if let Value::Array(list) = written { list } else { vec![written] };
-        list.into_iter().map(|step| StepSeed(site).deserialize(step).map_err(|e| usage(e.to_string()))).collect()
+        let read =
+            |step: &Value| StepSeed(site).deserialize(step.clone()).map_err(|error| usage(plainly(&error.to_string())));
+        chain.steps.iter().map(read).collect::<Result<Vec<_>, _>>()
     } else {
         asked.steps.iter().map(|step| read_step(step, site).map_err(usage)).collect::<Result<Vec<_>, _>>()
     }?;
-
-    let name = asked.framing.as_deref().or_else(|| value("framing")?.as_str());
-    let about = framing::REGISTRY.iter().find(|about| Some(about.name) == name);
-    let max_message = asked.max_message.or_else(|| config::bytes(value("max_message")?)).unwrap_or(READ);
-    let framing = about.map_or(Framing::Stream, |about| (about.build)(framing::Options { max_message }));
+    let framing = chain.framing().map_err(|mismatch| {
+        let (what, cure) = match mismatch {
+            Mismatch::NoMessages => (NO_MESSAGES.0, "add --framing line"),
+            Mismatch::UnknownLength => (UNKNOWN_LENGTH.0, "choose another --on-long"),
+        };
+        usage(format!("{what}; {cure}"))
+    })?;
     if matches!(framing, Framing::Stream)
         && let Some(step) = steps.iter().find(|step| !step.about().streams)
     {
         return Err(usage(format!("the step `{}` needs whole messages; add --framing line", step.about().name)));
     }
-    let limits = Limits { buffer_size: READ, buffer_size_max: READ, ..Limits::default() };
-    let service = Service { name: listener.service.name.clone(), framing, pipeline: Pipeline::new(steps), limits };
-    Ok((service, max_message))
+    let limits = Limits { buffer_size: offline::READ, buffer_size_max: offline::READ, ..Limits::default() };
+    Ok(Service { name: chain.name.clone(), framing, pipeline: Pipeline::new(steps), greeting: None, limits })
 }
 
 /// A step as it is written in the configuration; the quotes of a bare name may be missing.
-fn read_step(text: &str, site: Site<'_>) -> Result<Choice, String> {
+pub(super) fn read_step(text: &str, site: Site<'_>) -> Result<Choice, String> {
     let (seed, text) = (StepSeed(site), text.trim());
     if let Some(steps) = About::several(text) {
         return Err(format!("several steps are several words; write `{}`", steps.join(" ")));
@@ -96,114 +132,24 @@ fn read_step(text: &str, site: Site<'_>) -> Result<Choice, String> {
     }
 }
 
-/// Why a pump ended before its input did.
-#[derive(Debug)]
-enum End {
-    Input(io::Error),
-    Output(io::Error),
-    /// For this reason, in this line of the input.
-    Refused(EndReason, usize),
-}
-
-/// Answers all of `input` on `output`, and what each read gave before the next: a session as any
-/// other, but for the time, which stands still.
-fn pump(service: Service, input: &mut impl Read, output: &mut impl Write) -> Result<(), End> {
-    let now = Moment::from_millis(0);
-    let mut session = Session::new(Arc::new(service), None, now);
-    let mut desk = Desk::default();
-    let mut buffer = vec![0; READ];
-    let mut line = 1;
-    while session.poll_action() == Action::Read {
-        let answer = match input.read(&mut buffer) {
-            Ok(0) => session.handle_end_of_input(&mut desk, now),
-            Ok(read) => session.handle_input(buffer.get_mut(..read).unwrap_or_default(), &mut desk, now),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(End::Input(error)),
-        };
-        output.write_all(answer).and_then(|()| output.flush()).map_err(End::Output)?;
-        line += memchr::memchr_iter(b'\n', answer).count();
-        session.handle_answered(answer, answer.len());
-    }
-    match session.end_reason() {
-        Some(EndReason::ClientFin) | None => Ok(()),
-        Some(reason) => Err(End::Refused(reason, line)),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transform::NoFiles;
-
-    /// Gives one byte at each read.
-    struct Drip<'b>(&'b [u8]);
-
-    impl Read for Drip<'_> {
-        fn read(&mut self, to: &mut [u8]) -> io::Result<usize> {
-            let (first, rest) = self.0.split_at(self.0.len().min(1));
-            to[..first.len()].copy_from_slice(first);
-            self.0 = rest;
-            Ok(first.len())
-        }
-    }
-
-    fn pumped(framing: &str, invalid_utf8: InvalidUtf8, input: &[u8]) -> (String, Result<(), End>) {
-        let about = framing::REGISTRY.iter().find(|about| about.name == framing).unwrap();
-        let service = || Service {
-            name: "test".to_owned(),
-            framing: (about.build)(framing::Options { max_message: 50 }),
-            pipeline: Pipeline::new(vec![
-                Choice::named("uppercase", Options { invalid_utf8, ..Options::default() }).unwrap(),
-            ]),
-            limits: Limits::default(),
-        };
-        let (mut whole, mut dripped) = (Vec::new(), Vec::new());
-        let _ = pump(service(), &mut &*input, &mut whole);
-        let done = pump(service(), &mut Drip(input), &mut dripped);
-        assert_eq!(whole.escape_ascii().to_string(), dripped.escape_ascii().to_string());
-        (String::from_utf8(whole).unwrap(), done)
-    }
-
-    #[test]
-    fn any_cut_of_the_input_gives_the_same_answer() {
-        for framing in ["stream", "line"] {
-            let (output, done) = pumped(framing, InvalidUtf8::Pass, "straße ﬁ\r\n\nέλληνας".as_bytes());
-            assert_eq!(output, "STRASSE FI\r\n\nΈΛΛΗΝΑΣ");
-            assert!(done.is_ok());
-        }
-    }
-
-    #[test]
-    fn what_came_before_a_refused_byte_is_answered() {
-        for (framing, expected) in [("stream", "A\nÉ"), ("line", "A\n")] {
-            let (output, done) = pumped(framing, InvalidUtf8::Close, b"a\n\xC3\xA9\xFFb\nc\n");
-            assert_eq!(output, expected);
-            assert!(matches!(done, Err(End::Refused(EndReason::InvalidUtf8, 2))));
-        }
-    }
-
-    #[test]
-    fn a_message_that_is_too_long_ends_it_after_those_before() {
-        let (output, done) = pumped("line", InvalidUtf8::Pass, format!("abc\n{}\nab\n", "x".repeat(51)).as_bytes());
-        assert_eq!(output, "ABC\n");
-        assert!(matches!(done, Err(End::Refused(EndReason::MessageTooLong, 2))));
-    }
+    use crate::transform::{NoFiles, Options};
 
     #[test]
     fn a_step_is_read_as_it_is_written_in_the_configuration() {
         let site = Site { options: Options::default(), files: &NoFiles };
-        let written = |text| read_step(text, site).map(|step| step.about().name.to_owned());
-        assert_eq!(written("uppercase"), Ok("uppercase".to_owned()));
-        assert_eq!(written(" 'echo'"), Ok("echo".to_owned()));
-        assert_eq!(written("uper"), Err("unknown step `uper`; did you mean `uppercase`?".to_owned()));
-        assert_eq!(
-            written("uppercase,echo"),
-            Err("several steps are several words; write `uppercase echo`".to_owned())
-        );
-        assert_eq!(written("{ echo = 1 }"), Err("it has no options; write its name alone, in quotes".to_owned()));
-        assert_eq!(
-            written("{ echo"),
-            Err("the step `{ echo` is no TOML: unclosed inline table, expected `}`".to_owned())
-        );
+        let read = |text| read_step(text, site).map(|step| step.about().name);
+        assert_eq!(read("uppercase"), Ok("uppercase"));
+        assert_eq!(read(" 'echo'"), Ok("echo"));
+        assert_eq!(read("{ prefix = '> ' }"), Ok("prefix"));
+        let refused = |text| read(text).unwrap_err();
+        assert_eq!(refused("uper"), "unknown step `uper`; did you mean `uppercase`?");
+        assert_eq!(refused("uppercase,echo"), "several steps are several words; write `uppercase echo`");
+        assert_eq!(refused("{ echo = 1 }"), "it has no options; write its name alone, in quotes");
+        assert_eq!(refused("prefix"), "the step `prefix` needs an option; write it as { prefix = \"> \" }");
+        assert_eq!(refused("{ prefix = 1 }"), "found integer `1`; expected a string");
+        assert_eq!(refused("{ echo"), "the step `{ echo` is no TOML: unclosed inline table, expected `}`");
     }
 }

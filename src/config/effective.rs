@@ -52,16 +52,16 @@ impl fmt::Display for Origin {
 fn header(path: &str) -> (String, &str) {
     match path.split_once('.') {
         None => (String::new(), path),
-        Some(("listener", rest)) => {
+        Some((list @ ("listener" | "test"), rest)) => {
             let (name, key) = rest.split_once('.').unwrap_or(("", rest));
-            // the name only parts one listener from the next; it is an entry of its own
-            (format!("\n[[listener]] # {name}\n"), key)
+            // the name only parts one from the next; it is an entry of its own
+            (format!("\n[[{list}]] # {name}\n"), key)
         }
         Some((table, key)) => (format!("\n[{table}]\n"), key),
     }
 }
 
-/// The entries in the order of a file: those of a table together, and the listeners last, as a
+/// The entries in the order of a file: those of a table together, and lists last, as a
 /// header ends what belongs to the one before.
 pub(super) fn ordered(entries: Vec<Entry>) -> Vec<Entry> {
     let mut seen = HashMap::new();

@@ -3,43 +3,36 @@
 //! The defaults themselves lie beside the code that uses them, on the floors below.
 
 use super::LogSettings;
+use super::chain::Chain;
 use super::claims::Claims;
-use super::kinds::{Addresses, Count, Flag, Name, Or, Steps, Word};
+use super::kinds::{Addresses, Count, Flag, Greeting, Name, Or, Word};
 use super::measures::{Bytes, Seconds, Span};
 use super::report::Mistake;
+use super::selftest::Test;
 use super::table::{Notes, Table};
-use crate::framing::{self, Framing};
 use crate::net::address::Address;
 use crate::net::listener::{self, Keepalive};
 use crate::server::{Drain, Listener, Settings};
 use crate::session::{Limits, Service};
-use crate::transform::{self, About, Choice, InvalidUtf8, OnError, OnUnmappable, Pipeline};
+use crate::transform::{About, Choice, Pipeline, Template};
 use log::LevelFilter;
+use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::collections::{HashMap, HashSet};
 use std::num::NonZero;
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 use toml::Spanned;
 use toml::de::DeTable;
 
 const MIB: usize = 1 << 20;
-const DEFAULT_MAX_MESSAGE: usize = 64 * 1024;
-pub(super) const MAX_MESSAGE: Bytes = Bytes(1..=1024 * MIB);
 const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24 * 366);
 const SECONDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(32_767);
 const STOP: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
 
 /// The name of the listener that is given none.
 pub(super) const UNNAMED: &str = "default";
-
-pub(super) static INVALID_UTF8: [(&str, InvalidUtf8); 3] =
-    [("pass", InvalidUtf8::Pass), ("replace", InvalidUtf8::Replace), ("close", InvalidUtf8::Close)];
-pub(super) static ON_ERROR: [(&str, OnError); 3] =
-    [("pass", OnError::Pass), ("reply", OnError::Reply), ("close", OnError::Close)];
-pub(super) static ON_UNMAPPABLE: [(&str, OnUnmappable); 3] =
-    [("replace", OnUnmappable::Replace), ("escape", OnUnmappable::Escape), ("close", OnUnmappable::Close)];
 
 /// What some look for under another name.
 const MEANT: (&[&str], &str) =
@@ -54,9 +47,18 @@ static LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::Off),
 ];
 
+/// What a file says.
+pub(super) struct Read {
+    pub(super) settings: Settings,
+    pub(super) log: LogSettings,
+    /// What each listener does to a text.
+    pub(super) chains: Vec<Chain>,
+    pub(super) tests: Vec<Test>,
+}
+
 /// Reads the whole `file`; what is wrong with it is in `notes`, and only if nothing is do the
 /// settings mean anything.
-pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Path) -> (Settings, LogSettings) {
+pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Path) -> Read {
     let top = Table::top(notes, file);
     let limits = top.table("limits");
     let max_connections = limits.take("max_connections", Or("auto", Count(1..=10_000_000)), None).and_then(count);
@@ -79,19 +81,17 @@ pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Pat
         notes.mistake(Mistake::new(key, "this `listen` serves no listener", cure));
     }
     tell_apart(&services, notes);
-    warn_of_unread_max_message(&services, notes);
-    let listeners = services.into_iter().map(|(table, keys)| keys.listener(table, notes)).collect();
+    Chain::warn_of_unread(&services.iter().map(|(table, keys)| (*table, &keys.chain)).collect::<Vec<_>>(), notes);
+    let chains: Vec<_> = services.iter().map(|(_, keys)| keys.chain.clone()).collect();
+    let listeners: Vec<_> = services.into_iter().map(|(table, keys)| keys.listener(table, notes)).collect();
+    let tests = Test::read_all(&top, &listeners, notes);
 
     let workers = top.take("workers", Or("auto", Count(1..=1024)), None).and_then(count);
     let drain = drain(&top.table("shutdown"), notes);
     let level = top.table("log").take("level", Word { all: &LEVELS, name: |level| level.0 }, &LEVELS[2]).1;
     notes.unknown(file, "", MEANT);
-    (Settings { listeners, workers, max_connections, drain }, LogSettings { level })
-}
-
-/// One of a few words, of which the first is the default.
-fn word<T: Copy>(table: &Table<'_>, key: &'static str, all: &'static [(&'static str, T); 3]) -> T {
-    table.take(key, Word { all, name: |word| word.0 }, &all[0]).1
+    let settings = Settings { listeners, workers, max_connections, drain };
+    Read { settings, log: LogSettings { level }, chains, tests }
 }
 
 fn count(number: u32) -> Option<NonZero<usize>> {
@@ -114,11 +114,10 @@ fn drain(table: &Table<'_>, notes: &Notes<'_>) -> Drain {
 
 /// The keys of one listener, before they are held against each other.
 struct Keys {
-    name: String,
     addresses: Vec<Spanned<Address>>,
-    framing: &'static framing::About,
-    max_message: usize,
+    chain: Chain,
     steps: Vec<Spanned<Choice>>,
+    greeting: Option<Template>,
     limits: Limits,
     socket: listener::Options,
 }
@@ -132,17 +131,8 @@ impl Keys {
         let buffer_size = table.take("buffer_size", Bytes(1..=16 * MIB), default.buffer_size);
         let buffer_size_max = table.take("buffer_size_max", Bytes(1..=16 * MIB), default.buffer_size_max);
 
-        let options = transform::Options {
-            invalid_utf8: word(table, "invalid_utf8", &INVALID_UTF8),
-            on_error: word(table, "on_error", &ON_ERROR),
-            on_unmappable: word(table, "on_unmappable", &ON_UNMAPPABLE),
-        };
-        let uppercase = Choice::named("uppercase", options).map(|step| Spanned::new(0..0, step));
-        let steps = table.take("transform", Steps(options, folder), uppercase.into_iter().collect());
-
-        let framing = Word { all: framing::REGISTRY, name: |about| about.name };
-        let framing = table.take("framing", framing, FRAMING);
-        let max_message = table.take("max_message", MAX_MESSAGE, DEFAULT_MAX_MESSAGE);
+        let (chain, steps) = Chain::read(name, table, folder);
+        let greeting = table.take("greeting", Greeting, None);
 
         let inner = table.table("limits");
         let wait = |key, default| inner.take(key, Or("off", Span(WAIT)), default);
@@ -153,11 +143,7 @@ impl Keys {
             message_timeout: wait("message_timeout", default.message_timeout),
             write_timeout: wait("write_timeout", default.write_timeout),
         };
-        Keys { name, addresses, framing, max_message, steps, limits, socket: socket(&table.table("socket")) }
-    }
-
-    fn framing(&self) -> Framing {
-        (self.framing.build)(framing::Options { max_message: self.max_message })
+        Keys { addresses, chain, steps, greeting, limits, socket: socket(&table.table("socket")) }
     }
 
     /// The listener that the keys make; what contradicts itself is noted.
@@ -168,8 +154,8 @@ impl Keys {
                 format!("`buffer_size` ({buffer_size} bytes) is more than `buffer_size_max` ({buffer_size_max})");
             notes.mistake(Mistake::new(table.place("buffer_size"), what, "lower this, or raise `buffer_size_max`"));
         }
-        let framing = self.framing();
-        if matches!(framing, Framing::Stream) {
+        let framing = self.chain.build_framing(table, notes);
+        if !self.chain.has_messages() {
             let steps = self.steps.iter().map(|step| (step.span(), step.get_ref().about()));
             notes.mistakes.borrow_mut().extend(messages_needed(steps));
         }
@@ -177,21 +163,16 @@ impl Keys {
             addresses: self.addresses.into_iter().map(Spanned::into_inner).collect(),
             passed: Vec::new(),
             socket: self.socket,
-            service: Service {
-                name: self.name,
+            service: Arc::new(Service {
+                name: self.chain.name,
                 framing,
                 pipeline: Pipeline::new(self.steps.into_iter().map(Spanned::into_inner).collect()),
+                greeting: self.greeting,
                 limits: self.limits,
-            },
+            }),
         }
     }
 }
-
-/// The first of the registry is the default, as it says itself.
-const FRAMING: &framing::About = match framing::REGISTRY.first() {
-    Some(first) => first,
-    None => &framing::About { name: "stream", summary: "", build: |_| Framing::Stream },
-};
 
 fn socket(table: &Table<'_>) -> listener::Options {
     let default = listener::Options::default();
@@ -242,19 +223,6 @@ fn tell_apart(services: &[(&Table<'_>, Keys)], notes: &Notes<'_>) {
     }
 }
 
-/// Warns of each `max_message` that no listener reads; at its default it cannot mislead.
-fn warn_of_unread_max_message(services: &[(&Table<'_>, Keys)], notes: &Notes<'_>) {
-    let (others, readers): (Vec<_>, Vec<_>) =
-        services.iter().partition(|(_, keys)| matches!(keys.framing(), Framing::Stream));
-    let read: HashSet<_> = readers.iter().map(|(table, _)| table.place("max_message")).collect();
-    for (table, keys) in others {
-        let place = table.place("max_message");
-        if keys.max_message != DEFAULT_MAX_MESSAGE && !read.contains(&place) {
-            notes.warn(place, "`max_message` has no effect, as framing = \"stream\" has no messages");
-        }
-    }
-}
-
 /// Where `key` stood before, if it did.
 fn insert(seen: &mut HashMap<String, usize>, key: String, place: &Range<usize>) -> Option<usize> {
     match seen.entry(key) {
@@ -269,11 +237,12 @@ fn insert(seen: &mut HashMap<String, usize>, key: String, place: &Range<usize>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transform::REGISTRY;
 
     #[test]
     fn a_step_that_needs_messages_is_refused_where_there_are_none() {
-        static WHOLE: About = About { name: "reverse", streams: false, ..transform::REGISTRY[0] };
-        let mistakes: Vec<_> = messages_needed([(0..3, &transform::REGISTRY[0]), (4..9, &WHOLE)].into_iter()).collect();
+        static WHOLE: About = About { name: "reverse", streams: false, ..REGISTRY[0] };
+        let mistakes: Vec<_> = messages_needed([(0..3, &REGISTRY[0]), (4..9, &WHOLE)].into_iter()).collect();
         let what = "the step `reverse` needs whole messages, and framing = \"stream\" has none";
         assert_eq!(mistakes, [Mistake::new(4..9, what, "write framing = \"line\", or take the step out")]);
     }

@@ -4,14 +4,15 @@
 
 use super::report::{Mistake, plain};
 use crate::net::address::Address;
-use crate::transform::{self, About, Choice, Files, Site, StepSeed, plainly};
+use crate::transform::{self, About, Choice, Files, Site, StepSeed, Template, plainly};
+use serde::Deserialize;
 use serde::de::DeserializeSeed;
 use serde_json::{Value, json};
 use std::io;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use toml::Spanned;
-use toml::de::{DeValue, ValueDeserializer};
+use toml::de::{DeValue, Error, ValueDeserializer};
 
 /// The largest file that an option of a step may name, in bytes.
 const LARGEST_FILE: usize = 256 << 20;
@@ -226,9 +227,9 @@ fn each<'r, 'd, T>(
     if mistakes.is_empty() { Ok(values) } else { Err(mistakes) }
 }
 
-/// One string if there is one, otherwise a list.
-fn list(mut texts: Vec<String>) -> Value {
-    if texts.len() == 1 { json!(texts.pop()) } else { json!(texts) }
+/// One value if there is one, otherwise a list.
+fn list(mut values: Vec<Value>) -> Value {
+    if values.len() == 1 { values.pop().unwrap_or_default() } else { Value::Array(values) }
 }
 
 /// Addresses to listen on; relative paths start in this folder.
@@ -251,7 +252,7 @@ impl Kind for Addresses<'_> {
     }
 
     fn write(&self, value: &Self::Value) -> Value {
-        list(value.iter().map(|address| address.get_ref().to_string()).collect())
+        list(value.iter().map(|address| json!(address.get_ref().to_string())).collect())
     }
 
     fn wording(&self, _: Value, value: &Self::Value) -> Value {
@@ -259,11 +260,78 @@ impl Kind for Addresses<'_> {
     }
 }
 
+/// Bytes in a range of lengths: a string for its UTF-8, or `{ hex = "c1c2" }` for any.
+pub(super) struct Octets(pub(super) RangeInclusive<usize>);
+
+impl Kind for Octets {
+    type Value = Vec<u8>;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<Vec<u8>, Vec<Mistake>> {
+        const CURE: &str = "a string, or bytes as in { hex = \"c1c2\" }";
+        let bytes = match raw.get_ref() {
+            DeValue::String(text) => text.as_bytes().to_vec(),
+            DeValue::Table(table) => match table.get("hex").map(|hex| (hex, hex.get_ref().as_str())) {
+                Some((hex, Some(digits))) if table.len() == 1 => unhex(digits)
+                    .ok_or_else(|| one(hex, "these are no bytes", "two hex digits make one, as in \"c1 c2\""))?,
+                _ => return Err(wrong_type(raw, "text or bytes", CURE)),
+            },
+            _ => return Err(wrong_type(raw, "text or bytes", CURE)),
+        };
+        let (least, most) = (self.0.start(), self.0.end());
+        if self.0.contains(&bytes.len()) {
+            Ok(bytes)
+        } else {
+            Err(one(raw, format!("{} bytes are out of range", bytes.len()), format!("from {least} to {most}")))
+        }
+    }
+
+    fn write(&self, value: &Vec<u8>) -> Value {
+        match str::from_utf8(value) {
+            Ok(text) => json!(text),
+            Err(_) => json!({ "hex": value.iter().map(|byte| format!("{byte:02x}")).collect::<String>() }),
+        }
+    }
+}
+
+/// The bytes that hex digits stand for, between which there may be spaces.
+fn unhex(digits: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = digits
+        .chars()
+        .filter(|c| !c.is_whitespace())
+        .map(|c| u8::try_from(c.to_digit(16)?).ok())
+        .collect::<Option<_>>()?;
+    let (pairs, []) = digits.as_chunks() else { return None };
+    Some(pairs.iter().map(|[high, low]| high << 4 | low).collect())
+}
+
+/// What a client is told before it says anything; an empty text is nothing.
+pub(super) struct Greeting;
+
+impl Kind for Greeting {
+    type Value = Option<Template>;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<Option<Template>, Vec<Mistake>> {
+        let text = raw.get_ref().as_str().ok_or_else(|| wrong_type(raw, "a text", "in quotes"))?;
+        let template = Template::parse(text).map_err(|told| vec![Mistake::told(raw.span(), &told)])?;
+        Ok((!text.is_empty()).then_some(template))
+    }
+
+    fn write(&self, _: &Option<Template>) -> Value {
+        json!("")
+    }
+}
+
 /// The steps of a transform; relative names of files start in this folder.
 pub(super) struct Steps<'p>(pub(super) transform::Options, pub(super) &'p Path);
 
+/// A step, and how it is written.
+pub(super) struct Written {
+    pub(super) step: Choice,
+    pub(super) worded: Value,
+}
+
 impl Kind for Steps<'_> {
-    type Value = Vec<Spanned<Choice>>;
+    type Value = Vec<Spanned<Written>>;
 
     fn read(&self, raw: &Raw<'_>) -> Result<Self::Value, Vec<Mistake>> {
         each(raw, |item| {
@@ -282,18 +350,21 @@ impl Kind for Steps<'_> {
                 }
             }
             let site = Site { options: self.0, files: &Folder(self.1) };
-            let read = StepSeed(site).deserialize(ValueDeserializer::from(item.clone()));
-            read.map_err(|error| Mistake::told(error.span().unwrap_or(item.span()), &plainly(error.message())))
+            let told = |error: Error| Mistake::told(error.span().unwrap_or(item.span()), &plainly(error.message()));
+            let value = || ValueDeserializer::from(item.clone());
+            let step = StepSeed(site).deserialize(value()).map_err(told)?;
+            let mut worded = Value::deserialize(value()).map_err(told)?;
+            self.root_files(&mut worded);
+            Ok(Written { step, worded })
         })
     }
 
     fn write(&self, value: &Self::Value) -> Value {
-        list(value.iter().map(|step| step.get_ref().about().name.to_owned()).collect())
+        list(value.iter().map(|step| step.get_ref().worded.clone()).collect())
     }
 
-    fn wording(&self, mut worded: Value, _: &Self::Value) -> Value {
-        self.root_files(&mut worded);
-        worded
+    fn wording(&self, _: Value, value: &Self::Value) -> Value {
+        self.write(value)
     }
 }
 

@@ -3,25 +3,28 @@
 //! Each key is named once, in `keys`; `table` reads, judges and records it. What the settings do
 //! is the business of the floors below, where the defaults lie too.
 
+mod chain;
 mod claims;
 mod effective;
 mod keys;
 mod kinds;
 mod measures;
 mod report;
+mod selftest;
 mod syntax;
 mod table;
 
+pub use chain::{Chain, INVALID_UTF8, NO_MESSAGES, ON_ERROR, ON_LONG, ON_UNMAPPABLE, UNKNOWN_LENGTH, Words};
 pub use effective::{Entry, Origin, to_toml};
 pub use report::Mistakes;
 
 use crate::failure::Failure;
-use crate::server::{Listener, Settings};
-use crate::transform::InvalidUtf8;
+use crate::server::Settings;
 pub use kinds::Folder;
 use kinds::Kind;
 use report::Text;
 pub(crate) use report::plain;
+use selftest::Test;
 use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
@@ -49,6 +52,11 @@ pub struct Config {
     pub effective: Vec<Entry>,
     /// What is allowed and hardly meant, each in one line with its place.
     pub warnings: Vec<String>,
+    /// What each listener does to a text.
+    pub chains: Vec<Chain>,
+    tests: Vec<Test>,
+    /// The file itself, in which a test that fails is shown.
+    text: String,
 }
 
 /// What is logged.
@@ -77,27 +85,25 @@ impl fmt::Display for Source {
 }
 
 impl Config {
-    /// The listener called `name`, or the first.
+    /// What the listener called `name`, or the first, does to a text.
     #[must_use]
-    pub fn listener(&self, name: Option<&str>) -> Option<&Listener> {
-        self.settings.listeners.iter().find(|listener| name.is_none_or(|name| listener.service.name == name))
+    pub fn chain(&self, name: Option<&str>) -> Option<&Chain> {
+        self.chains.iter().find(|chain| name.is_none_or(|name| chain.name == name))
     }
 
-    /// The value in effect of `listener`'s key `key`.
-    #[must_use]
-    pub fn value(&self, listener: &str, key: &str) -> Option<&serde_json::Value> {
-        let own = format!("listener.{listener}.{key}");
-        let entry = self.effective.iter().find(|entry| entry.path == own);
-        entry.or_else(|| self.effective.iter().find(|entry| entry.path == key)).map(|entry| &entry.value)
-    }
-}
-
-/// The number of bytes that a size in effect means.
-#[must_use]
-pub fn bytes(size: &serde_json::Value) -> Option<usize> {
-    match size.as_str() {
-        Some(text) => usize::try_from(measures::size(text).ok()?).ok(),
-        None => usize::try_from(size.as_u64()?).ok(),
+    /// Runs the tests that the file holds, and says how many there were.
+    ///
+    /// # Errors
+    ///
+    /// The tests that failed, each with what was expected and what came.
+    pub fn test(&self) -> Result<usize, Mistakes> {
+        let services: Vec<_> = self.settings.listeners.iter().map(|listener| &listener.service).collect();
+        let failures: Vec<_> = self.tests.iter().filter_map(|test| test.run(&services)).collect();
+        if failures.is_empty() {
+            Ok(self.tests.len())
+        } else {
+            Err(Mistakes::of(&Text::new(&self.source.to_string(), &self.text), failures))
+        }
     }
 }
 
@@ -109,23 +115,21 @@ pub fn bytes(size: &serde_json::Value) -> Option<usize> {
 pub fn max_message(text: &str) -> Result<usize, String> {
     let value = DeValue::parse(text).ok().filter(|value| value.get_ref().is_integer());
     let value = value.unwrap_or_else(|| Spanned::new(0..0, DeValue::String(text.into())));
-    let mistakes = keys::MAX_MESSAGE.read(&value);
+    let mistakes = chain::MAX_MESSAGE.read(&value);
     mistakes.map_err(|mistakes| mistakes.into_iter().map(|m| format!("{}; {}", m.what, m.cure)).collect())
 }
 
-/// The names of the policies for bytes that are not UTF-8.
-pub fn invalid_utf8() -> impl Iterator<Item = (&'static str, InvalidUtf8)> {
-    keys::INVALID_UTF8.iter().copied()
-}
-
-/// Reads the configuration at `path`; without one, that in the [usual place](PLACE), and if there
+/// Reads the configuration at `path` and runs its tests; without one, that in the [usual place](PLACE), and if there
 /// is none either, the built-in defaults.
 ///
 /// # Errors
 ///
 /// A [`Failure`] that shows all mistakes and says that nothing was started.
 pub fn load(path: Option<&Path>) -> Result<Config, Failure> {
-    read(path).map_err(|mistakes| mistakes.failure("nothing was started"))
+    let refused = |mistakes: Mistakes| mistakes.failure("nothing was started");
+    let config = read(path).map_err(refused)?;
+    config.test().map_err(refused)?;
+    Ok(config)
 }
 
 /// As [`load`], for a caller who has another word about what follows from mistakes.
@@ -171,11 +175,14 @@ fn parse_from(source: Source, text: &str) -> Result<Config, Mistakes> {
         Source::File(path) => Path::new(".").join(path.parent().unwrap_or(path)),
     };
     let notes = Notes::new(text);
-    let (settings, log) = keys::read(&notes, file.get_ref(), &std::path::absolute(&folder).unwrap_or(folder));
+    let keys::Read { settings, log, chains, tests } =
+        keys::read(&notes, file.get_ref(), &std::path::absolute(&folder).unwrap_or(folder));
     let mistakes = notes.mistakes.take();
     if mistakes.is_empty() {
         let warnings = notes.warnings.take().into_iter().map(|(_, line)| line).collect();
-        Ok(Config { settings, log, source, effective: effective::ordered(notes.entries.take()), warnings })
+        let effective = effective::ordered(notes.entries.take());
+        let text = text.contents().to_owned();
+        Ok(Config { settings, log, source, effective, warnings, chains, tests, text })
     } else {
         Err(Mistakes::of(text, mistakes))
     }

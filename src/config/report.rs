@@ -23,11 +23,13 @@ pub(super) struct Mistake {
     pub(super) what: String,
     /// What to do about it; may be empty.
     pub(super) cure: String,
+    /// What else shows it, in lines that stand below.
+    pub(super) notes: Vec<String>,
 }
 
 impl Mistake {
     pub(super) fn new(span: Range<usize>, what: impl Into<String>, cure: impl Into<String>) -> Mistake {
-        Mistake { span, what: what.into(), cure: cure.into() }
+        Mistake { span, what: what.into(), cure: cure.into(), notes: Vec::new() }
     }
 
     /// A mistake told in one sentence, in which `; ` parts what is wrong from the cure.
@@ -94,7 +96,8 @@ impl<'t> Text<'t> {
             format!("{number} | {shown}"),
             format!("{gutter} | {indent}{} {}", "^".repeat(carets.max(1)), plain(&mistake.cure)),
         ];
-        for line in lines {
+        let notes = mistake.notes.iter().map(|note| format!("{gutter} | {note}"));
+        for line in lines.into_iter().chain(notes) {
             to.push_str(line.trim_end());
             to.push('\n');
         }
@@ -164,6 +167,11 @@ fn visible(c: char) -> char {
         '\u{80}'..='\u{9F}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => '\u{FFFD}',
         c => c,
     }
+}
+
+/// How many columns `text` takes.
+pub(super) fn columns(text: &str) -> usize {
+    text.chars().map(width).sum()
 }
 
 /// How many columns a character takes: near enough to Unicode's UAX #11 for a caret.

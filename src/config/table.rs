@@ -209,6 +209,27 @@ impl<'n> Table<'n> {
     /// The tables of `[[key]]`, with this table's layers below them, each recorded under its
     /// `name`, or under `unnamed`.
     pub(super) fn tables(&self, key: &'static str, name: &'static str, unnamed: &str) -> Vec<Table<'n>> {
+        let item = |(item, table): (&Raw<'_>, &'n DeTable<'n>)| {
+            let called = table.get(name).and_then(|raw| raw.get_ref().as_str()).unwrap_or(unnamed);
+            let layers = std::iter::once(table).chain(self.layers.iter().copied()).collect();
+            self.item(key, called, layers, item.span())
+        };
+        self.items(key).into_iter().map(item).collect()
+    }
+
+    /// The tables of `[[key]]`, which inherit nothing, each recorded under its number from 1.
+    pub(super) fn list(&self, key: &'static str) -> Vec<Table<'n>> {
+        let numbered = self.items(key).into_iter().zip(1..);
+        numbered.map(|((item, table), nth)| self.item(key, &format!("{nth}"), vec![table], item.span())).collect()
+    }
+
+    fn item(&self, key: &str, called: &str, layers: Vec<&'n DeTable<'n>>, span: Range<usize>) -> Table<'n> {
+        let path = join(&join(&self.path, key), called);
+        Table { notes: self.notes, kind: join(&self.kind, key), path, layers, span }
+    }
+
+    /// The tables of `[[key]]` that this table itself holds.
+    fn items(&self, key: &'static str) -> Vec<(&'n Raw<'n>, &'n DeTable<'n>)> {
         self.ask(key);
         let Some(raw) = self.layers.first().and_then(|layer| layer.get(key)) else { return Vec::new() };
         let cure = format!("each begins with [[{key}]]");
@@ -221,18 +242,10 @@ impl<'n> Table<'n> {
         }
         let mut tables = Vec::new();
         for item in items {
-            let Some(table) = item.get_ref().as_table() else {
-                self.refuse(key, wrong_type(item, "a table", &cure));
-                continue;
-            };
-            let called = table.get(name).and_then(|raw| raw.get_ref().as_str()).unwrap_or(unnamed);
-            tables.push(Table {
-                notes: self.notes,
-                kind: join(&self.kind, key),
-                path: join(&join(&self.path, key), called),
-                layers: std::iter::once(table).chain(self.layers.iter().copied()).collect(),
-                span: item.span(),
-            });
+            match item.get_ref().as_table() {
+                Some(table) => tables.push((item, table)),
+                None => self.refuse(key, wrong_type(item, "a table", &cure)),
+            }
         }
         tables
     }

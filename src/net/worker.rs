@@ -95,6 +95,7 @@ impl Worker {
         let (bell, poll) = Poll::new(clock, Arc::clone(&pulse))?;
         let (post, mailbox) = Mailbox::new(MAILBOX, bell);
         let handle = Handle { post, counters: Arc::default(), pulse, load: Arc::default() };
+        let desk = Desk::new(Arc::clone(&handle.counters));
         Ok(Worker {
             poll,
             mailbox,
@@ -105,7 +106,7 @@ impl Worker {
             generation: 0,
             deadlines: Deadlines::default(),
             input: vec![0; read_max],
-            desk: Desk::default(),
+            desk,
             draining: false,
             ends: Throttle::default(),
         })
@@ -184,6 +185,8 @@ impl Worker {
             session.handle_failure(EndReason::SocketError);
         }
         self.handle.counters.accepted.add(1);
+        let greeting = session.handle_opened(&mut self.desk);
+        answer_with(&stream, &mut session, greeting, &self.handle.counters);
         self.table.insert(Connection {
             stream,
             session,

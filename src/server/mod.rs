@@ -16,6 +16,7 @@
 //!     name: "default".to_owned(),
 //!     framing: Framing::Stream,
 //!     pipeline: Pipeline::new(vec![uppercase]),
+//!     greeting: None,
 //!     limits: Limits::default(),
 //! };
 //! let server = Server::start(Settings::new(vec![Listener::new("127.0.0.1:0".parse()?, service)]))?;
@@ -93,14 +94,19 @@ pub struct Listener {
     /// Options of its sockets.
     pub socket: listener::Options,
     /// How its connections are served.
-    pub service: Service,
+    pub service: Arc<Service>,
 }
 
 impl Listener {
     /// A service on one address, and the defaults.
     #[must_use]
     pub fn new(address: Address, service: Service) -> Listener {
-        Listener { addresses: vec![address], passed: Vec::new(), socket: listener::Options::default(), service }
+        Listener {
+            addresses: vec![address],
+            passed: Vec::new(),
+            socket: listener::Options::default(),
+            service: Arc::new(service),
+        }
     }
 }
 
@@ -408,7 +414,7 @@ fn places(settings: &Settings, workers: usize) -> Result<usize, StartError> {
 }
 
 fn open_doors(listener: Listener, doors: &mut Vec<Door>) -> Result<(), BindError> {
-    let service = Arc::new(listener.service);
+    let service = listener.service;
     let mut listening = Vec::new();
     if listener.passed.is_empty() {
         for address in &listener.addresses {

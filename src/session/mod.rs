@@ -26,8 +26,9 @@ pub use end_reason::EndReason;
 pub use service::{Limits, Service};
 
 use crate::deadlines::Moment;
-use crate::framing::{Cut, Frames, Framing};
-use crate::transform::{Context, Memories, Occasion, Refusal, Scratch, Text};
+use crate::framing::{Framing, Input, Messages, OnLong, Piece, Rest};
+use crate::metrics::Counters;
+use crate::transform::{self, Context, Memories, Occasion, Refusal, Scratch, Text};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -56,11 +57,12 @@ pub enum Action {
     },
 }
 
-/// Buffers that a thread lends to each of its sessions in turn.
+/// What a thread lends to each of its sessions in turn: buffers, and a sheet to count on.
 #[derive(Debug, Default)]
 pub struct Desk {
     scratch: Scratch,
     answers: Vec<u8>,
+    counters: Arc<Counters>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,9 +77,8 @@ enum Stage {
 /// What an idle connection does not have.
 #[derive(Debug, Default)]
 struct Held {
-    /// The message that has begun, and how much of it was searched for its end.
-    partial: Vec<u8>,
-    scanned: usize,
+    /// The message that has begun.
+    rest: Rest,
     /// What the steps remember.
     memories: Memories,
     /// When the message began, or the steps' wait for the rest of a character.
@@ -93,7 +94,7 @@ struct Held {
 
 impl Held {
     fn is_empty(&self) -> bool {
-        self.partial.is_empty()
+        self.rest.is_empty()
             && self.memories.are_at_rest()
             && self.unsent.is_empty()
             && self.under_way.is_none()
@@ -190,6 +191,21 @@ impl Session {
     #[must_use]
     pub fn unsent(&self) -> &[u8] {
         self.held.as_ref().and_then(|held| held.unsent.get(held.sent..)).unwrap_or_default()
+    }
+
+    /// Takes that the connection is open, and gives the greeting, as
+    /// [`handle_input`](Self::handle_input) gives an answer.
+    pub fn handle_opened<'d>(&mut self, desk: &'d mut Desk) -> &'d [u8] {
+        desk.tidy();
+        if let Some(greeting) = &self.service.greeting {
+            let mut text = Vec::new();
+            greeting.write(b"", self.context(), &mut text);
+            match &self.service.framing {
+                Framing::Stream => desk.answers = text,
+                Framing::Messages(messages) => messages.frame_unasked(&text, &mut desk.answers),
+            }
+        }
+        &desk.answers
     }
 
     /// Takes what a read gave, at most [`read_size`](Self::read_size) bytes, and gives the answer,
@@ -382,17 +398,17 @@ impl Session {
         desk.tidy();
         let service = Arc::clone(&self.service);
         match &service.framing {
-            Framing::Stream => self.answer_text(input, end, &mut desk.scratch, now),
-            Framing::Messages(frames) => {
-                self.answer_messages(frames.as_ref(), input, end, desk, now);
+            Framing::Stream => self.answer_text(input, end, desk, now),
+            Framing::Messages(messages) => {
+                self.answer_messages(messages, input, end, desk, now);
                 &desk.answers
             }
         }
     }
 
-    fn answer_text<'d>(&mut self, input: &'d mut [u8], end: bool, scratch: &'d mut Scratch, now: Moment) -> &'d [u8] {
+    fn answer_text<'d>(&mut self, input: &'d mut [u8], end: bool, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
         let mut memories = self.held.as_mut().map(|held| std::mem::take(&mut held.memories)).unwrap_or_default();
-        let mut text = Text::new(input, scratch);
+        let mut text = Text::new(input, &mut desk.scratch);
         let result = self.transform(&mut text, &mut memories, end);
         if self.held.is_some() || !memories.are_at_rest() {
             let held = self.held();
@@ -400,51 +416,61 @@ impl Session {
             held.memories = memories;
         }
         if let Err(refusal) = result {
+            if let Refusal::Reply(line) = &refusal {
+                // there is no next message to go on with
+                desk.counters.bad_input.add(1);
+                text.append(line.as_bytes());
+                text.append(b"\n");
+            }
             self.begin_ending(refusal.into());
         }
         self.release();
         text.into_bytes()
     }
 
-    fn answer_messages(&mut self, frames: &dyn Frames, input: &mut [u8], end: bool, desk: &mut Desk, now: Moment) {
-        let Desk { scratch, answers } = desk;
-        let held = self.held.as_mut().filter(|held| !held.partial.is_empty());
-        let (mut partial, mut scanned, mut begun) =
-            held.map_or_else(Default::default, |held| (std::mem::take(&mut held.partial), held.scanned, held.begun));
-        let was_partial = !partial.is_empty();
-        let bytes = if was_partial {
-            partial.extend_from_slice(input);
-            partial.as_mut_slice()
-        } else {
-            input
-        };
-        let (all, mut rest, mut refused) = (bytes.len(), &mut *bytes, None);
-        while !rest.is_empty() && refused.is_none() {
-            match frames.cut(rest, scanned, end) {
-                Cut::Message { body, taken } => {
-                    let (frame, next) = rest.split_at_mut(taken);
-                    let (head, ending) = frame.split_at_mut(body.end);
-                    let mut text = Text::new(head.split_at_mut(body.start).1, scratch);
-                    match self.transform(&mut text, &mut Memories::default(), true) {
-                        Ok(()) => frames.frame(text.as_bytes(), ending, answers),
-                        Err(refusal) => refused = Some(refusal.into()),
-                    }
-                    (rest, scanned, begun) = (next, 0, None);
+    fn answer_messages(&mut self, messages: &Messages, read: &mut [u8], end: bool, desk: &mut Desk, now: Moment) {
+        let held = self.held.as_mut().filter(|held| !held.rest.is_empty());
+        let (rest, mut begun) = held.map_or_else(Default::default, |held| (std::mem::take(&mut held.rest), held.begun));
+        let mut input = Input::new(rest, read, end);
+        let mut refused = None;
+        while refused.is_none()
+            && let Some(piece) = input.next(messages)
+        {
+            let counters = &desk.counters;
+            match piece {
+                Piece::Message { body, ending, cut_off } => {
+                    begun = None;
+                    // where a character is cut off, none of it is answered
+                    let whole = body.len() - if cut_off { transform::unfinished(body) } else { 0 };
+                    let body = body.split_at_mut(whole).0;
+                    refused = self.answer_message(messages, body, ending, desk).err();
                 }
-                Cut::Unfinished => break,
-                Cut::TooLong => refused = Some(EndReason::MessageTooLong),
+                Piece::TooLong(len) => {
+                    counters.too_long.add(1);
+                    let untold = messages.frames.longest() < len;
+                    match messages.on_long {
+                        OnLong::Pass if messages.frames.longest().is_some() && untold => {
+                            refused = Some(EndReason::MessageTooLong);
+                        }
+                        OnLong::Pass => messages.frames.begin(len.unwrap_or(0), &mut desk.answers),
+                        OnLong::Close => refused = Some(EndReason::MessageTooLong),
+                        OnLong::Truncate | OnLong::Drop => {}
+                    }
+                }
+                Piece::Part(text) => desk.answers.extend_from_slice(text),
+                Piece::End(ending) => {
+                    begun = None;
+                    messages.frames.finish(messages.ending(ending, None), &mut desk.answers);
+                }
+                Piece::Dropped => begun = None,
+                Piece::CutShort => counters.cut_short.add(1),
+                Piece::Malformed => refused = Some(EndReason::BadFrame),
             }
         }
-        let left = rest.len();
-        if left > 0 && refused.is_none() {
-            let rest = if was_partial {
-                partial.drain(..all - left);
-                partial
-            } else {
-                rest.to_vec()
-            };
+        let rest = input.into_rest();
+        if !rest.is_empty() && refused.is_none() {
             let held = self.held();
-            (held.partial, held.scanned, held.begun) = (rest, left, begun.or(Some(now)));
+            (held.rest, held.begun) = (rest, begun.or(Some(now)));
         } else if let Some(held) = &mut self.held {
             held.begun = None;
         }
@@ -454,9 +480,34 @@ impl Session {
         self.release();
     }
 
+    /// Answers one message on `desk`, or says why it ends the connection.
+    fn answer_message(
+        &self,
+        messages: &Messages,
+        body: &mut [u8],
+        ending: &[u8],
+        desk: &mut Desk,
+    ) -> Result<(), EndReason> {
+        desk.counters.messages.add(1);
+        let mut text = Text::new(body, &mut desk.scratch);
+        match self.transform(&mut text, &mut Memories::default(), true) {
+            Ok(()) if text.is_withheld() => {}
+            Ok(()) => messages.frame(text.as_bytes(), ending, text.ending(), &mut desk.answers),
+            Err(Refusal::Reply(line)) => {
+                desk.counters.bad_input.add(1);
+                messages.frame(line.as_bytes(), ending, text.ending(), &mut desk.answers);
+            }
+            Err(refusal) => return Err(refusal.into()),
+        }
+        Ok(())
+    }
+
     fn transform(&self, text: &mut Text<'_>, memories: &mut Memories, end: bool) -> Result<(), Refusal> {
-        let context = self.context.as_deref().unwrap_or_else(|| Context::nobody());
-        self.service.pipeline.apply(text, memories, &Occasion { end, context })
+        self.service.pipeline.apply(text, memories, &Occasion { end, context: self.context() })
+    }
+
+    fn context(&self) -> &Context {
+        self.context.as_deref().unwrap_or_else(|| Context::nobody())
     }
 
     /// Reads ask for four times as much when the last one was filled, and for less again when a
@@ -480,7 +531,7 @@ impl Session {
             self.stage = if self.stage == Stage::Open { Stage::Ending } else { Stage::Answering };
             self.end = Some(reason);
             if let Some(held) = &mut self.held {
-                held.partial = Vec::new();
+                held.rest = Rest::default();
                 held.memories = Memories::default();
                 held.begun = None;
             }
@@ -510,6 +561,12 @@ impl Session {
 }
 
 impl Desk {
+    /// A desk whose sessions count on `counters`.
+    #[must_use]
+    pub fn new(counters: Arc<Counters>) -> Desk {
+        Desk { counters, ..Desk::default() }
+    }
+
     fn tidy(&mut self) {
         self.answers.clear();
         self.answers.shrink_to(DESK_BYTES);

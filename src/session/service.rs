@@ -1,7 +1,7 @@
 //! What all connections of a listener share: how they are served, and how long each wait may last.
 
 use crate::framing::Framing;
-use crate::transform::Pipeline;
+use crate::transform::{Pipeline, Template};
 use std::time::Duration;
 
 /// How the connections of one listener are served; shared by all of them.
@@ -13,8 +13,18 @@ pub struct Service {
     pub framing: Framing,
     /// What is done to each message, or to each read.
     pub pipeline: Pipeline,
+    /// What a client is told before it says anything.
+    pub greeting: Option<Template>,
     /// What a read asks for, and how long each wait may last.
     pub limits: Limits,
+}
+
+impl Service {
+    /// Whether it speaks of the connection, and so needs a [`Context`](crate::transform::Context).
+    #[must_use]
+    pub fn wants_context(&self) -> bool {
+        self.pipeline.wants_context() || self.greeting.as_ref().is_some_and(Template::wants_context)
+    }
 }
 
 /// What a read asks for, and how long each wait of a connection may last.

@@ -9,11 +9,13 @@ fn at(millis: u64) -> Moment {
 }
 
 fn session(framing: &str, step: &str, invalid_utf8: InvalidUtf8, limits: Limits) -> Session {
-    let about = framing::REGISTRY.iter().find(|about| about.name == framing).unwrap();
+    let about = framing::named(framing).unwrap();
+    let options = framing::Options { max_message: 10, ..framing::Options::default() };
     let service = Service {
         name: "test".to_owned(),
-        framing: (about.build)(framing::Options { max_message: 10 }),
+        framing: framing::build(about, about, &options).unwrap(),
         pipeline: Pipeline::new(vec![Choice::named(step, Options { invalid_utf8, ..Options::default() }).unwrap()]),
+        greeting: None,
         limits,
     };
     Session::new(Arc::new(service), None, START)

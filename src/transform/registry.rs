@@ -159,7 +159,9 @@ impl Choice {
         self.about
     }
 
-    pub(super) fn growth(&self) -> Growth {
+    /// How much longer it can make a text.
+    #[must_use]
+    pub fn growth(&self) -> Growth {
         self.step.growth()
     }
 

@@ -3,13 +3,13 @@
 //! Each server that a test started is drained at the test's end; its counters must then balance,
 //! and nothing may have been logged as an error.
 
-pub use crate::common::{PATIENCE, eventually};
+pub use crate::common::{PATIENCE, eventually, step};
 
 use shoutd::framing;
 use shoutd::net::address::Local;
 use shoutd::server::{Listener, Server, Settings};
 use shoutd::session::{EndReason, Limits, Service};
-use shoutd::transform::{Choice, Options, Pipeline};
+use shoutd::transform::{Options, Pipeline, Template};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::num::NonZero;
@@ -20,7 +20,9 @@ use std::time::Duration;
 /// What a test says of its server before it starts.
 pub struct Plan {
     pub framing: &'static str,
-    pub max_message: usize,
+    pub framing_out: Option<&'static str>,
+    pub framed: framing::Options,
+    pub greeting: Option<&'static str>,
     pub steps: Vec<&'static str>,
     pub options: Options,
     pub limits: Limits,
@@ -29,11 +31,13 @@ pub struct Plan {
 
 impl Plan {
     pub fn service(&self, name: &str) -> Service {
-        let about = framing::REGISTRY.iter().find(|about| about.name == self.framing).unwrap();
+        let about = |name| framing::named(name).unwrap();
+        let framing_out = self.framing_out.unwrap_or(self.framing);
         Service {
             name: name.to_owned(),
-            framing: (about.build)(framing::Options { max_message: self.max_message }),
-            pipeline: Pipeline::new(self.steps.iter().map(|step| Choice::named(step, self.options).unwrap()).collect()),
+            framing: framing::build(about(self.framing), about(framing_out), &self.framed).unwrap(),
+            pipeline: Pipeline::new(self.steps.iter().map(|written| step(written, self.options)).collect()),
+            greeting: self.greeting.map(|greeting| Template::parse(greeting).unwrap()),
             limits: self.limits.clone(),
         }
     }
@@ -59,7 +63,9 @@ impl Daemon {
         LazyLock::force(&ERRORS);
         let mut plan = Plan {
             framing: "stream",
-            max_message: 64 * 1024,
+            framing_out: None,
+            framed: framing::Options::default(),
+            greeting: None,
             steps: vec!["uppercase"],
             options: Options::default(),
             limits: Limits::default(),

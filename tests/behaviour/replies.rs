@@ -156,7 +156,7 @@ fn bad_bytes_can_be_replaced() {
 /// r-rst: closing a socket with unread input makes the kernel reset it, which destroys the answer.
 #[test]
 fn an_answer_survives_the_end_that_a_limit_brings() {
-    let daemon = Daemon::with(|plan| (plan.framing, plan.max_message) = ("line", 1000));
+    let daemon = Daemon::with(|plan| (plan.framing, plan.framed.max_message) = ("line", 1000));
     for _ in 0..20 {
         let mut client = daemon.connect();
         client.send("answered\n");

@@ -323,7 +323,7 @@ fn mistakes_are_told_in_the_order_of_the_file() {
 f:1:11: `framing`: expected a word, found a whole number
   |
 1 | framing = 1
-  |           ^ one of \"stream\", \"line\"
+  |           ^ one of \"stream\", \"line\", \"delimiter\", \"length32\", \"netstring\"
 
 f:3:9: `level`: unknown value \"loud\"
   |
