@@ -68,6 +68,14 @@ pub struct Totals {
     pub bytes_in: u64,
     /// Bytes that sockets took for clients.
     pub bytes_out: u64,
+    /// Messages that were answered, or were not to be.
+    pub messages: u64,
+    /// Messages longer than is allowed.
+    pub too_long: u64,
+    /// Messages that said they were longer than what came of them.
+    pub cut_short: u64,
+    /// Texts that a step could not decode, and told so.
+    pub bad_input: u64,
     /// Connections that ended, by the number of their reason.
     pub closed: [u64; ENDS],
 }
@@ -88,6 +96,10 @@ impl Totals {
             totals.accepted += thread.accepted.get();
             totals.bytes_in += thread.bytes_in.get();
             totals.bytes_out += thread.bytes_out.get();
+            totals.messages += thread.messages.get();
+            totals.too_long += thread.too_long.get();
+            totals.cut_short += thread.cut_short.get();
+            totals.bad_input += thread.bad_input.get();
         }
         totals
     }

@@ -220,10 +220,8 @@ impl Acceptor {
                     let peer = from.and_then(|from| SocketAddr::try_from(from).ok()).map_or(Peer::Unix, Peer::Tcp);
                     self.accepted += 1;
                     let service = Arc::clone(&door.service);
-                    let context = service
-                        .pipeline
-                        .wants_context()
-                        .then(|| Box::new(context_of(&socket, &peer, door, self.accepted)));
+                    let context =
+                        service.wants_context().then(|| Box::new(context_of(&socket, &peer, door, self.accepted)));
                     self.resume();
                     self.hand_over(Arrival { socket, peer, service, context });
                     if self.in_hand.is_some() {
