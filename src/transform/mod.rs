@@ -5,14 +5,21 @@
 //! to remember. Nothing here has heard of sockets, messages or time.
 
 mod affix;
+mod base64;
 mod case;
+mod groups;
+mod hex;
 mod lowercase;
 mod memory;
+mod percent;
 mod policy;
 mod registry;
+mod rot13;
 mod service;
 mod template;
 mod text;
+#[cfg(test)]
+mod trial;
 mod uppercase;
 mod utf8;
 
