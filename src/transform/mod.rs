@@ -9,6 +9,7 @@ mod base64;
 mod case;
 mod groups;
 mod hex;
+mod json;
 mod lowercase;
 mod memory;
 mod percent;
