@@ -4,7 +4,7 @@
 //! `registry!` below; the tests that walk the registry then cover it.
 
 use super::{Files, Growth, Memory, Occasion, Options, Refusal, Step, Text};
-use super::{affix, base64, hex, json, lowercase, percent, rot13, service, uppercase};
+use super::{affix, base64, hex, json, lowercase, map, percent, replace, rot13, service, uppercase};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use std::fmt;
@@ -26,6 +26,9 @@ registry![
     rot13::Rot13,
     json::Pretty,
     json::Compact,
+    // rules
+    replace::Replace,
+    map::Map,
     // service
     service::Echo,
     service::Discard,

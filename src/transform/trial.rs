@@ -5,6 +5,15 @@ use super::{StepSeed, Text};
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 
+/// A file with these contents under whatever name.
+pub(super) struct Only(pub(super) &'static [u8]);
+
+impl Files for Only {
+    fn read(&self, _: &str) -> Result<Vec<u8>, String> {
+        Ok(self.0.to_vec())
+    }
+}
+
 /// The step that is written so, or what is wrong with it.
 pub(super) fn build(step: impl Into<Value>, on_error: OnError, files: &dyn Files) -> Result<Pipeline, String> {
     let site = Site { options: Options { on_error, ..Options::default() }, files };
