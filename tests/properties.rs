@@ -142,11 +142,43 @@ fn awkward() -> impl Strategy<Value = Vec<u8>> {
         b"\xF4\x90\x80\x80",
         b"\xF5\x80\x80\x80",
     ]);
+    // Whole and broken pieces of what the steps that decode read.
+    let encoded = vec![
+        "aGVsbG8=",
+        "/+A=",
+        "QQ==",
+        "QR==",
+        "QQ=",
+        "QUJD",
+        "=",
+        "Q",
+        "6c",
+        "6C 6c6C",
+        "f",
+        "F",
+        "%C3",
+        "%c",
+        "%",
+        "%%41",
+        "{\"a\":[1.10,1e400],\"a\":{}}",
+        "[",
+        "]",
+        "{",
+        "}",
+        "\"",
+        ",",
+        "\\",
+        "\t",
+        "#",
+        "red",
+        "\r",
+    ];
     let piece = prop_oneof![
         12 => words.prop_map(|word| word.as_bytes().to_vec()),
         2 => any::<char>().prop_map(|c| c.to_string().into_bytes()),
         1 => invalid.prop_map(<[u8]>::to_vec),
         1 => any::<u8>().prop_map(|byte| vec![byte]),
+        4 => prop::sample::select(encoded).prop_map(|piece| piece.as_bytes().to_vec()),
         // A word whose end lies about as far away as a step looks ahead.
         1 => (26..36_usize, 0..4_usize).prop_map(|(marks, dots)| {
             ["ΑΣ", &"\u{301}".repeat(marks), &".".repeat(dots)].concat().into_bytes()

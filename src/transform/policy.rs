@@ -2,7 +2,7 @@
 //!
 //! Bytes that are not UTF-8 have their policy beside their reading, in `utf8`.
 
-use super::{InvalidUtf8, Refusal};
+use super::{InvalidUtf8, Occasion, Refusal};
 
 /// What a listener's own keys say to all of its steps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,6 +39,12 @@ impl OnError {
             OnError::Reply => Err(Refusal::Reply(format!("error: {step}: {what}, at byte {at}"))),
             OnError::Close => Err(Refusal::BadInput),
         }
+    }
+
+    /// What a step notes of having come to byte `at` of its text: nothing where nobody will be told
+    /// of a place, so that an idle connection remembers nothing.
+    pub(super) fn note(self, at: u64, occasion: &Occasion<'_>) -> u64 {
+        if self == OnError::Reply && !occasion.end { at } else { 0 }
     }
 }
 

@@ -4,7 +4,7 @@
 //! `registry!` below; the tests that walk the registry then cover it.
 
 use super::{Files, Growth, Memory, Occasion, Options, Refusal, Step, Text};
-use super::{affix, lowercase, service, uppercase};
+use super::{affix, base64, hex, json, lowercase, map, percent, replace, rot13, service, uppercase};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use std::fmt;
@@ -16,6 +16,19 @@ registry![
     // order and space
     affix::Prefix,
     affix::Suffix,
+    // coding
+    base64::Base64,
+    base64::Unbase64,
+    hex::Hex,
+    hex::Unhex,
+    percent::Percent,
+    percent::Unpercent,
+    rot13::Rot13,
+    json::Pretty,
+    json::Compact,
+    // rules
+    replace::Replace,
+    map::Map,
     // service
     service::Echo,
     service::Discard,
