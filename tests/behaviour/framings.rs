@@ -157,7 +157,7 @@ fn a_text_that_cannot_be_decoded_may_be_told_what_and_where() {
     let daemon = unhex("line", OnError::Reply);
     let mut client = daemon.connect();
     client.send("6869\n68x9\r\n686\n21\n");
-    client.expect("hi\nerror: unhex: \"x\" is not a hex digit, at byte 2\r\nerror: unhex: the last digit has no pair, at byte 2\n!\n");
+    client.expect("hi\nerror: unhex: \"x\" is not a hex digit, at byte 2\r\nerror: unhex: it ends where a second digit belongs, at byte 3\n!\n");
     // under stream there is no next message to go on with
     assert_eq!(
         unhex("stream", OnError::Reply).connect().send("6869 6").send("8x").rest(),
