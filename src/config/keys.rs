@@ -155,6 +155,10 @@ impl Keys {
             notes.mistake(Mistake::new(table.place("buffer_size"), what, "lower this, or raise `buffer_size_max`"));
         }
         let framing = self.chain.build_framing(table, notes);
+        if self.greeting.as_ref().is_some_and(|greeting| greeting.messages() > 0) {
+            let what = "`{message}` is empty in a greeting, as nothing was said yet";
+            notes.warn(table.place("greeting"), what);
+        }
         if !self.chain.has_messages() {
             let steps = self.steps.iter().map(|step| (step.span(), step.get_ref().about()));
             notes.mistakes.borrow_mut().extend(messages_needed(steps));

@@ -208,3 +208,54 @@ fn the_known_keys_are_listed_once() {
     let other = "`shoutd config --full` explains each key";
     assert_eq!(cures, ["known here: level", other, other]);
 }
+
+#[test]
+fn framings_that_do_not_go_together_are_cured() {
+    use super::super::chain::{NO_MESSAGES, UNKNOWN_LENGTH};
+    check("framing_out = 'line'", NO_MESSAGES.0, NO_MESSAGES.1);
+    let pass = "framing = 'line'\nframing_out = 'netstring'\non_long = 'pass'";
+    check(pass, UNKNOWN_LENGTH.0, UNKNOWN_LENGTH.1);
+    for good in [
+        "framing = 'line'\nframing_out = 'stream'",
+        "framing = 'line'\nframing_out = 'line'\non_long = 'pass'",
+        "framing = 'netstring'\nframing_out = 'length32'\non_long = 'pass'",
+        "framing_out = 'stream'",
+    ] {
+        parse("f", good).unwrap();
+    }
+}
+
+#[test]
+fn each_wrong_option_of_a_step_has_its_cure() {
+    for (value, what, cure) in [
+        ("'prefix'", "the step `prefix` needs an option", "write it as { prefix = \"> \" }"),
+        ("{ prefix = 3 }", "found integer `3`", "expected a string"),
+        ("{ echo = {} }", "it has no options", "write its name alone, in quotes"),
+        ("{ reply = '{per}' }", "unknown variable `{per}`", "did you mean `{peer}`?"),
+        ("{ replace = { patern = 'a', with = 'b' } }", "unknown option `patern`", "did you mean `pattern`?"),
+        ("{ replace = { pattern = 'a' } }", "there is no option `with`", ""),
+        (
+            "{ prefix = 'a', suffix = 'b' }",
+            "`suffix` stands beside `prefix`",
+            "each step is a table of its own, as in [{ prefix = … }, …]",
+        ),
+    ] {
+        check(&format!("framing = 'line'\ntransform = {value}"), &format!("`transform`: {what}"), cure);
+    }
+}
+
+#[test]
+fn bytes_are_text_or_hex_digits() {
+    let cure = "a string, or bytes as in { hex = \"c1c2\" }";
+    for (value, what, cure) in [
+        ("3", "expected text or bytes, found a whole number", cure),
+        ("{ base64 = 'x' }", "expected text or bytes, found a table", cure),
+        ("{ hex = 3 }", "expected text or bytes, found a table", cure),
+        ("{ hex = 'c' }", "these are no bytes", "two hex digits make one, as in \"c1 c2\""),
+        ("{ hex = 'zz' }", "these are no bytes", "two hex digits make one, as in \"c1 c2\""),
+        ("''", "0 bytes are out of range", "from 1 to 64"),
+    ] {
+        check(&format!("framing = 'delimiter'\ndelimiter = {value}"), &format!("`delimiter`: {what}"), cure);
+    }
+    parse("f", "framing = 'delimiter'\ndelimiter = { hex = '0D 0a' }").unwrap();
+}

@@ -2,6 +2,7 @@
 
 mod cures;
 mod mistakes;
+mod selftests;
 
 use super::*;
 use std::collections::BTreeMap;
