@@ -161,8 +161,9 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// The first step's [`Refusal`]; what came before the refused part has then gone through all
-    /// steps as if it were the end.
+    /// The last step's [`Refusal`]; what came before the refused part has then gone through all
+    /// steps as if it were the end. A later step refuses what came before that which an earlier one
+    /// refused, so the last one speaks of the same part whatever the cuts.
     pub fn apply(&self, text: &mut Text<'_>, memories: &mut Memories, occasion: &Occasion<'_>) -> Result<(), Refusal> {
         self.apply_shown(text, memories, occasion, |_, _| {})
     }
@@ -187,7 +188,7 @@ impl Pipeline {
             }
             if let Err(refusal) = memories.lend(nth, self.steps.len(), |memory| step.apply(text, memory, &occasion)) {
                 occasion.end = true;
-                result = result.and(Err(refusal));
+                result = Err(refusal);
             }
             show(nth, text);
         }
