@@ -6,6 +6,7 @@
 
 mod affix;
 mod case;
+mod charset;
 mod lowercase;
 mod memory;
 mod policy;

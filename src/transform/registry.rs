@@ -4,7 +4,7 @@
 //! `registry!` below; the tests that walk the registry then cover it.
 
 use super::{Files, Growth, Memory, Occasion, Options, Refusal, Step, Text};
-use super::{affix, lowercase, service, uppercase};
+use super::{affix, charset, lowercase, service, uppercase};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use std::fmt;
@@ -13,6 +13,9 @@ registry![
     // case
     uppercase::Uppercase,
     lowercase::Lowercase,
+    // charsets
+    charset::Decode,
+    charset::Encode,
     // order and space
     affix::Prefix,
     affix::Suffix,
