@@ -7,6 +7,7 @@ use super::super::{
 use super::names::Charset;
 use super::single::Writer;
 use encoding_rs::{Encoder, EncoderResult, Encoding, GB18030, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, mem};
+use std::fmt::Write;
 
 pub(in super::super) struct Encode {
     to: To,
@@ -65,11 +66,16 @@ impl Encode {
     }
 
     fn write(&self, text: &str, coder: &mut Coder<'_>, to: &mut Vec<u8>) -> Result<(), Refusal> {
-        let mut rest = text;
+        let (mut rest, mut number) = (text, String::new());
         while let Some((c, behind)) = coder.write(rest, to) {
             match self.options.on_unmappable {
                 OnUnmappable::Replace => coder.write("?", to),
-                OnUnmappable::Escape => coder.write(&format!("&#{};", u32::from(c)), to),
+                OnUnmappable::Escape => {
+                    number.clear();
+                    // A string takes all that is written to it.
+                    let _ = write!(number, "&#{};", u32::from(c));
+                    coder.write(&number, to)
+                }
                 OnUnmappable::Close => return Err(Refusal::Unmappable),
             };
             rest = behind;
@@ -139,7 +145,7 @@ enum Coder<'s> {
 }
 
 /// Bytes that an encoder writes at once, or units of UTF-16.
-const ROOM: usize = 1024;
+const ROOM: usize = 256;
 
 impl Coder<'_> {
     /// Writes `text` up to a character that the charset lacks; gives that and what follows it.
