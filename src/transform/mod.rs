@@ -7,6 +7,7 @@
 mod affix;
 mod base64;
 mod case;
+mod charset;
 mod groups;
 mod hex;
 mod json;

@@ -4,7 +4,7 @@
 //! `registry!` below; the tests that walk the registry then cover it.
 
 use super::{Files, Growth, Memory, Occasion, Options, Refusal, Step, Text};
-use super::{affix, base64, hex, json, lowercase, map, percent, replace, rot13, service, uppercase};
+use super::{affix, base64, charset, hex, json, lowercase, map, percent, replace, rot13, service, uppercase};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use std::fmt;
@@ -13,6 +13,9 @@ registry![
     // case
     uppercase::Uppercase,
     lowercase::Lowercase,
+    // charsets
+    charset::Decode,
+    charset::Encode,
     // order and space
     affix::Prefix,
     affix::Suffix,
