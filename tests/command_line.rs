@@ -225,6 +225,63 @@ fn a_transform_goes_from_standard_input_to_standard_output() {
 }
 
 #[test]
+fn every_step_does_on_the_command_line_what_its_example_says() {
+    for about in shoutd::transform::REGISTRY {
+        let framing = if about.streams { "stream" } else { "line" };
+        let mut child = shoutd(&["transform", about.example.step, "--framing", framing])
+            .current_dir("tests")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        child.stdin.take().unwrap().write_all(about.example.input).unwrap();
+        let output = child.wait_with_output().unwrap();
+        let expected = about.example.output.escape_ascii().to_string();
+        assert_eq!(output.stdout.escape_ascii().to_string(), expected, "{}", about.name);
+        assert!(output.status.success(), "{}", about.name);
+    }
+}
+
+#[test]
+fn each_step_can_be_looked_at() {
+    let answer = |arguments: &[&str], input: &str| told(run_with(arguments, input.as_bytes()));
+    let explained = "\
+message 1
+  in         \"straße\"
+  uppercase  \"STRASSE\"
+  prefix     \"> STRASSE\"
+message 2
+  in         \"\"
+  uppercase  \"\"
+  prefix     \"> \"
+";
+    let arguments = ["transform", "--explain", "--framing", "line", "uppercase", "{ prefix = '> ' }"];
+    assert_eq!(answer(&arguments, "straße\n\n"), (0, explained.to_owned(), String::new()));
+    let explained = "\
+message 1
+  in     \"4g\"
+  unhex  \"\"
+  reply  \"error: unhex: \\\"g\\\" is not a hex digit, at byte 1\"
+message 2
+  in     \"41\"
+  unhex  \"A\"
+";
+    let arguments = ["transform", "--explain", "--framing", "line", "unhex", "--on-error", "reply"];
+    assert_eq!(answer(&arguments, "4g\n41\n").1.replace("\\\"", "\""), explained.replace("\\\"", "\""));
+    let explained = "\
+read 1
+  in         \"a\\xc3\"
+  uppercase  \"A\"
+  held       (the rest waits for more)
+end 2
+  in         \"\"
+  uppercase  \"\\xc3\"
+";
+    let output = run_with(&["transform", "--explain", "uppercase"], b"a\xC3");
+    assert_eq!(told(output), (0, explained.to_owned(), String::new()));
+}
+
+#[test]
 fn a_transform_is_taken_from_the_configuration() {
     let folder = tempfile::tempdir().unwrap();
     let text = "[[listener]]\nname = 'a'\nlisten = 'h:1'\ntransform = 'lowercase'\n[[listener]]\nname = 'b'\nlisten = 'h:2'\ninvalid_utf8 = 'replace'\nframing = 'line'\nmax_message = 4\n";

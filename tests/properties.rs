@@ -29,9 +29,9 @@ fn context() -> Context {
     Context {
         peer: "192.0.2.7:6000".into(),
         local: "192.0.2.1:5000".into(),
-        listener: "shout".into(),
+        listener: "default".into(),
         host: "example".into(),
-        connection: 7,
+        connection: 1,
     }
 }
 

@@ -102,7 +102,7 @@ impl Listed for WhoAmI {
         example: Example::new(
             "whoami",
             "hello",
-            "peer=192.0.2.7:6000 local=192.0.2.1:5000 listener=shout host=example connection=7 message=hello",
+            "peer=192.0.2.7:6000 local=192.0.2.1:5000 listener=default host=example connection=1 message=hello",
         ),
         streams: false,
         undone_by: None,

@@ -1,4 +1,6 @@
 use crate::harness::{Process, SOMEWHERE};
+use shoutd::framing;
+use shoutd::transform::{About, REGISTRY};
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, Command, Stdio};
 use std::thread;
@@ -66,6 +68,56 @@ fn netcat_typed_by_hand_is_answered_line_by_line() {
         }
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+    process.end();
+}
+
+/// Every step of the registry, as its example writes it, in a framing that suits it.
+#[test]
+#[ignore = "needs nc"]
+fn every_step_answers_netcat_as_its_example_says() {
+    let listener = |(nth, about): (usize, &About)| {
+        let (framing, step) = (if about.streams { "stream" } else { "line" }, about.example.step);
+        let step = step.replace("data/", concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/"));
+        let step = if step.starts_with('{') { step } else { format!("\"{step}\"") };
+        format!(
+            "[[listener]]\nname = \"{nth}\"\nlisten = \"127.0.0.1:0\"\nframing = \"{framing}\"\ntransform = {step}\n"
+        )
+    };
+    let process = Process::start(&REGISTRY.iter().enumerate().map(listener).collect::<String>());
+    for (about, address) in REGISTRY.iter().zip(process.addresses()) {
+        let answer = client(&["nc", "-N", "127.0.0.1", &address.port().to_string()], about.example.input);
+        let (answer, expected) = (answer.escape_ascii().to_string(), about.example.output.escape_ascii().to_string());
+        match about.name {
+            "whoami" => {
+                assert!(answer.starts_with("peer=127.0.0.1:") && answer.ends_with(" message=hello"), "{answer}")
+            }
+            _ => assert_eq!(answer, expected, "{}", about.name),
+        }
+    }
+    process.end();
+}
+
+/// Every framing, with netcat as its client: what a shell's printf can write.
+#[test]
+#[ignore = "needs nc"]
+fn every_framing_answers_netcat() {
+    let listener = |(nth, about): (usize, &framing::About)| {
+        format!(
+            "[[listener]]\nname = \"{nth}\"\nlisten = \"127.0.0.1:0\"\nframing = \"{}\"\ndelimiter = \"<>\"\n",
+            about.name
+        )
+    };
+    let process = Process::start(&framing::REGISTRY.iter().enumerate().map(listener).collect::<String>());
+    for (about, address) in framing::REGISTRY.iter().zip(process.addresses()) {
+        let (input, expected) = match about.name {
+            "delimiter" => (&b"a\n<>b<><>c"[..], &b"A\n<>B<><>C"[..]),
+            "length32" => (b"\0\0\0\x01a\0\0\0\0\0\0\0\x02bc", b"\0\0\0\x01A\0\0\0\0\0\0\0\x02BC"),
+            "netstring" => (b"1:a,0:,2:bc,", b"1:A,0:,2:BC,"),
+            _ => (b"a\r\nb\n\nc", b"A\r\nB\n\nC"),
+        };
+        let answer = client(&["nc", "-N", "127.0.0.1", &address.port().to_string()], input);
+        assert_eq!(answer.escape_ascii().to_string(), expected.escape_ascii().to_string(), "{}", about.name);
     }
     process.end();
 }

@@ -7,7 +7,8 @@ mod common;
 mod harness;
 
 mod clients; // netcat, socat, the blog's own client
-mod overload;
+mod cookbook; // the recipes under config/cookbook
+mod overload; // too many clients, too few descriptors, a log that nobody reads
 mod service; // what systemd sees: the notify socket, the watchdog, passed sockets
 mod signals; // INT, TERM, HUP
-mod start; // what is said at the start, and when it fails // too many clients, too few descriptors, a log that nobody reads
+mod start; // what is said at the start, and when it fails
