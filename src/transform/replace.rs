@@ -213,6 +213,20 @@ mod tests {
     }
 
     #[test]
+    fn no_answer_is_longer_than_declared() {
+        for pattern in ["", "a*", ".*", "(.*)", "."] {
+            for with in ["", "long", "$0", "$0$0$0$0$0", "$0, $0, and $0"] {
+                for text in ["", "a", "aba", "bbbb"] {
+                    let step = json!({ "replace": { "pattern": pattern, "with": with } });
+                    let growth = build(step, OnError::Pass, &NoFiles).unwrap().growth();
+                    let made = made(pattern, with, text).unwrap();
+                    assert!(made.len() <= growth.of(text.len()), "{pattern} {with} {text}");
+                }
+            }
+        }
+    }
+
+    #[test]
     fn what_means_nothing_is_refused_with_its_cure() {
         const SYNTAX: &str = "; https://docs.rs/regex tells the syntax";
         for (pattern, with, error) in [
