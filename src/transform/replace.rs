@@ -21,7 +21,7 @@ pub(super) struct Replace {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, as { pattern = 'a+', with = \"b\" }")]
 pub(super) struct Own {
     pattern: String,
     with: String,
