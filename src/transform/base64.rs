@@ -105,8 +105,19 @@ impl Groups for Quanta {
 
 #[cfg(test)]
 mod tests {
+    use super::super::NoFiles;
     use super::super::trial::{answer, build, check_error};
-    use super::super::{NoFiles, OnError};
+    use super::*;
+
+    #[test]
+    fn what_fits_is_what_can_be_decoded() {
+        for byte in 0..=u8::MAX {
+            for group in [[b'Q', byte, b'=', b'='], [b'Q', b'U', byte, b'='], [b'Q', b'U', b'J', byte]] {
+                let fits = (0..4).all(|nth| Quanta::fits(&group[..nth], group[nth]));
+                assert_eq!(fits, BASE64.decode_mut(&group, &mut [0; 3]).is_ok(), "{}", group.escape_ascii());
+            }
+        }
+    }
 
     #[test]
     fn what_is_no_base64_comes_back_as_it_was_written() {

@@ -43,6 +43,14 @@ fn decode(encoding: &Encoding, groups: &[u8], to: &mut Vec<u8>) {
     to.truncate(start + written);
 }
 
+/// How many digits `bytes` begin with.
+fn digits<G: Groups>(bytes: &[u8]) -> usize {
+    // Without a branch for each byte the compiler looks at a whole chunk at once, many times as fast.
+    let all = |chunk: &&[u8]| chunk.iter().fold(true, |all, &byte| all & G::is_digit(byte));
+    let sure = 32 * bytes.chunks_exact(32).take_while(all).count();
+    sure + bytes.iter().skip(sure).take_while(|&&byte| G::is_digit(byte)).count()
+}
+
 /// Decodes `text`.
 ///
 /// # Errors
@@ -60,10 +68,12 @@ pub(super) fn apply<G: Groups>(
         let mut rest = &*from;
         while !rest.is_empty() {
             if group.is_empty() {
-                let run = rest.iter().position(|&byte| !G::is_digit(byte)).unwrap_or(rest.len());
-                let (groups, after) = rest.split_at(run - run % G::LEN);
-                decode(G::ENCODING, groups, to);
-                rest = after;
+                let digits = digits::<G>(rest);
+                let (groups, after) = rest.split_at(digits - digits % G::LEN);
+                if !groups.is_empty() {
+                    decode(G::ENCODING, groups, to);
+                    rest = after;
+                }
             }
             let at = len - rest.len();
             let Some((&byte, after)) = rest.split_first() else { break };

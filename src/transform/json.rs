@@ -17,7 +17,7 @@ impl Listed for Pretty {
     const ABOUT: About = About {
         name: "json_pretty",
         summary: "JSON on many lines, two spaces deeper for each level",
-        example: Example::new("json_pretty", r#"{"a":[1.10,2],"b":{}}"#, PRETTY),
+        example: Example::new("json_pretty", r#"[1.10,{"a":{}}]"#, PRETTY),
         streams: false,
         undone_by: None,
         source: "RFC 8259, laid out as by Python's json.dumps(value, indent=2)",
@@ -30,7 +30,7 @@ impl Listed for Pretty {
     }
 }
 
-const PRETTY: &str = "{\n  \"a\": [\n    1.10,\n    2\n  ],\n  \"b\": {}\n}";
+const PRETTY: &str = "[\n  1.10,\n  {\n    \"a\": {}\n  }\n]";
 
 impl Step for Pretty {
     fn apply(&self, text: &mut Text<'_>, _: &mut Memory, _: &Occasion<'_>) -> Result<(), Refusal> {
@@ -48,7 +48,7 @@ impl Listed for Compact {
     const ABOUT: About = About {
         name: "json_compact",
         summary: "JSON on one line, without white space",
-        example: Example::new("json_compact", r#"{ "a": [1.10, 2], "b": { } }"#, r#"{"a":[1.10,2],"b":{}}"#),
+        example: Example::new("json_compact", r#"[1.10, { "a": { } }]"#, r#"[1.10,{"a":{}}]"#),
         streams: false,
         undone_by: None,
         source: "RFC 8259",

@@ -18,7 +18,7 @@ pub(super) struct Map {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, as { file = \"colors.tsv\" }")]
 pub(super) struct Own {
     file: String,
     default: Option<String>,
@@ -117,6 +117,8 @@ mod tests {
             assert_eq!(built.unwrap_err(), error);
         }
         assert!(build(json!({ "map": { "file": "f" } }), OnError::Pass, &NoFiles).is_err());
+        let error = build(json!({ "map": "f" }), OnError::Pass, &NoFiles).unwrap_err();
+        assert!(error.ends_with("expected a table, as { file = \"colors.tsv\" }"), "{error}");
         assert!(build("map", OnError::Pass, &NoFiles).unwrap_err().contains("needs an option"));
     }
 }

@@ -21,7 +21,7 @@ pub(super) struct Replace {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a table, as { pattern = 'a+', with = \"b\" }")]
 pub(super) struct Own {
     pattern: String,
     with: String,
@@ -209,6 +209,20 @@ mod tests {
             ("(?-u:.)", "x", "日", "xxx"),
         ] {
             assert_eq!(made(pattern, with, text).as_deref(), Ok(expected), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn no_answer_is_longer_than_declared() {
+        for pattern in ["", "a*", ".*", "(.*)", "."] {
+            for with in ["", "long", "$0", "$0$0$0$0$0", "$0, $0, and $0"] {
+                for text in ["", "a", "aba", "bbbb"] {
+                    let step = json!({ "replace": { "pattern": pattern, "with": with } });
+                    let growth = build(step, OnError::Pass, &NoFiles).unwrap().growth();
+                    let made = made(pattern, with, text).unwrap();
+                    assert!(made.len() <= growth.of(text.len()), "{pattern} {with} {text}");
+                }
+            }
         }
     }
 

@@ -6,6 +6,7 @@
 mod common;
 
 mod charsets;
+mod coding;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
