@@ -110,8 +110,8 @@ fn every_framing_answers_netcat() {
     };
     let process = Process::start(&framing::REGISTRY.iter().enumerate().map(listener).collect::<String>());
     for (about, address) in framing::REGISTRY.iter().zip(process.addresses()) {
-        let (input, expected) = match about.name {
-            "delimiter" => (&b"a\n<>b<><>c"[..], &b"A\n<>B<><>C"[..]),
+        let (input, expected): (&[u8], &[u8]) = match about.name {
+            "delimiter" => (b"a\n<>b<><>c", b"A\n<>B<><>C"),
             "length32" => (b"\0\0\0\x01a\0\0\0\0\0\0\0\x02bc", b"\0\0\0\x01A\0\0\0\0\0\0\0\x02BC"),
             "netstring" => (b"1:a,0:,2:bc,", b"1:A,0:,2:BC,"),
             _ => (b"a\r\nb\n\nc", b"A\r\nB\n\nC"),
