@@ -106,7 +106,6 @@ impl Mapping {
     /// bytes, mapped.
     pub(super) fn apply(&self, text: &mut Text<'_>, policy: InvalidUtf8) -> Result<(), Refusal> {
         let result = treat_invalid(text, policy);
-        (self.ascii)(text.as_mut_bytes());
         self.map(text);
         result
     }
@@ -162,6 +161,8 @@ impl Mapping {
         for (marks, block) in marks.iter_mut().zip(blocks.iter().chain([&last])) {
             *marks = mark(block);
         }
+        let end = bytes.len().min(page + PAGE);
+        (self.ascii)(bytes.get_mut(page..end).unwrap_or_default());
         let mut any = 0;
         for (marks, block) in marks.iter_mut().zip((page..bytes.len()).step_by(BLOCK)) {
             let rest = bytes.split_at_mut(block).1;
