@@ -34,7 +34,7 @@ const RARE: u16 = 0x4000;
 #[derive(Clone, Copy)]
 enum Change {
     None,
-    /// As many bytes; the fourth may not matter.
+    /// As many bytes of these.
     To([u8; 4]),
     /// This place in [`Mapping::unalike`].
     Unalike(u16),
@@ -53,7 +53,7 @@ impl Mapping {
     /// The mapping that writes what `full` does, and is `ascii` among ASCII.
     pub(super) fn new(ascii: fn(&mut [u8]), full: fn(char, &mut Vec<u8>)) -> Mapping {
         let mut pairs = Box::new([0; _]);
-        for (pair, bytes) in pairs.iter_mut().zip(0xC000_u16..) {
+        for (pair, bytes) in pairs.iter_mut().zip(0xC000..=0xFFFF_u16) {
             *pair = u16::from_ne_bytes(bytes.to_be_bytes());
         }
         let mut mapping = Mapping { ascii, pairs, rows: Vec::new(), unalike: Vec::new() };
@@ -69,6 +69,7 @@ impl Mapping {
         mapping
     }
 
+    /// Puts into the tables that the one character `from` becomes `to`.
     fn learn(&mut self, from: &[u8], to: &[u8]) {
         let &[a, b, ref rest @ ..] = from else { return };
         let Some(entry) = self.pairs.get_mut(place([a, b])) else { return };
@@ -110,7 +111,8 @@ impl Mapping {
         result
     }
 
-    /// Maps `text`, in which ASCII is done already. Bytes that are not UTF-8 stay as they are.
+    /// Maps the whole of `text`, in place up to the first page with a character that becomes longer or
+    /// shorter. Bytes that are not UTF-8 stay as they are.
     fn map(&self, text: &mut Text<'_>) {
         let bytes = text.as_mut_bytes();
         let (mut page, mut marks) = (0, [0; BLOCKS]);
@@ -193,6 +195,8 @@ impl Mapping {
         unalike
     }
 
+    /// Maps the first character of `bytes`, for which `pairs` has a rare `entry`, unless it becomes longer
+    /// or shorter. Says whether it is done.
     fn map_rare(&self, entry: u16, bytes: &mut [u8]) -> bool {
         match self.change(entry, bytes) {
             (Change::None, _) => true,
@@ -212,6 +216,7 @@ impl Mapping {
         }
     }
 
+    /// What `pairs` says of a character that begins with `pair`.
     fn entry(&self, pair: [u8; 2]) -> u16 {
         self.pairs.get(place(pair)).copied().unwrap_or(u16::MAX)
     }
@@ -233,7 +238,7 @@ impl Mapping {
 
 /// Does to the bytes of `text` that are not UTF-8 what `policy` says.
 fn treat_invalid(text: &mut Text<'_>, policy: InvalidUtf8) -> Result<(), Refusal> {
-    if policy == InvalidUtf8::Pass || str::from_utf8(text.as_bytes()).is_ok() {
+    if policy == InvalidUtf8::Pass || is_utf8(text.as_bytes()) {
         return Ok(());
     }
     text.rewrite(|from, to| {
@@ -244,6 +249,29 @@ fn treat_invalid(text: &mut Text<'_>, policy: InvalidUtf8) -> Result<(), Refusal
             }
         }
         Ok(())
+    })
+}
+
+/// Whether all of `bytes` is UTF-8, as [`str::from_utf8`] says it too, but without a branch at each end
+/// of a run of ASCII.
+fn is_utf8(bytes: &[u8]) -> bool {
+    // Zeros expect nothing, and are never expected.
+    let head = [[0; 3], padded(bytes)];
+    let tail = [padded(bytes.split_at(bytes.len().saturating_sub(3)).1), [0; 3]];
+    !is_wrong(bytes) && !is_wrong(head.as_flattened()) && !is_wrong(tail.as_flattened())
+}
+
+/// Whether any of `bytes` but the first three is not what the three before it ask for (Unicode 17, table
+/// 3-7, "Well-Formed UTF-8 Byte Sequences").
+fn is_wrong(bytes: &[u8]) -> bool {
+    let from = |start| bytes.get(start..).unwrap_or_default();
+    let quartets = from(0).iter().zip(from(1)).zip(from(2)).zip(from(3));
+    quartets.fold(false, |wrong, (((&a, &b), &c), &d)| {
+        let misplaced = is_continuation(d) != (a >= 0xF0 || b >= 0xE0 || c >= 0xC0);
+        let none = matches!(d, 0xC0 | 0xC1 | 0xF5..);
+        let overlong = c == 0xE0 && d < 0xA0 || c == 0xF0 && d < 0x90;
+        let beyond = c == 0xED && d > 0x9F || c == 0xF4 && d > 0x8F;
+        wrong | misplaced | none | overlong | beyond
     })
 }
 
@@ -271,8 +299,8 @@ fn take_first(marks: &mut u64) -> usize {
     first
 }
 
-/// Where a character that begins with `pair` is in [`Mapping::pairs`]: all lead bytes have the two
-/// highest bits.
+/// Where in [`Mapping::pairs`] a character is that begins with `pair`; all lead bytes have the two highest
+/// bits.
 fn place(pair: [u8; 2]) -> usize {
     usize::from(u16::from_be_bytes(pair) & 0x3FFF)
 }
@@ -290,7 +318,7 @@ fn is_continuation(byte: u8) -> bool {
     byte & 0xC0 == 0x80
 }
 
-/// `bytes` and zeros after them.
+/// The first of `bytes`, with zeros after them where there are fewer.
 fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
     let mut padded = [0; N];
     for (to, from) in padded.iter_mut().zip(bytes) {
@@ -344,6 +372,60 @@ impl<T: Copy + PartialEq> Planes<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transform::Scratch;
+
+    #[test]
+    fn a_character_is_mapped_wherever_it_lies() {
+        let upper = Mapping::new(<[u8]>::make_ascii_uppercase, |c, to| extend(to, c.to_uppercase()));
+        let mut scratch = Scratch::default();
+        for c in ["é", "ß", "ı", "ΐ", "語", "ა", "ﬁ", "ᾳ", "𐐨", "😀", "\u{1E943}"] {
+            for before in 0..PAGE + WINDOW {
+                // To the end, to the end of a block, and far beyond.
+                for after in ["", "é", "ııé", "aᾳ"].into_iter().chain([&*"a".repeat(WINDOW)]) {
+                    let text = ["a".repeat(before).as_str(), c, after].concat();
+                    let mut read = text.clone().into_bytes();
+                    let mut mapped = Text::new(&mut read, &mut scratch);
+                    assert_eq!(upper.apply(&mut mapped, InvalidUtf8::Pass), Ok(()));
+                    assert!(
+                        mapped.into_bytes() == text.to_uppercase().as_bytes(),
+                        "{c} after {before}, before {after}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_byte_that_may_begin_a_character_with_case_is_marked() {
+        for at in 0..BLOCK {
+            for byte in 0..=0xFF {
+                let mut block = [b'a'; BLOCK];
+                block[at] = byte;
+                let cased = (0xC2..=0xE2).contains(&byte) || byte >= 0xEA;
+                assert_eq!(mark(&block), u64::from(cased) << at, "{byte:x} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_utf8_is_what_the_standard_library_says() {
+        // The bounds of table 3-7.
+        let bytes = b"\x00\x7F\x80\x8F\x90\x9F\xA0\xBF\xC0\xC1\xC2\xDF\xE0\xE1\xEC\xED\xEE\xEF\xF0\xF1\xF3\xF4\xF5\xFF";
+        let mut sequences = vec![Vec::new()];
+        for len in 0..=4 {
+            for sequence in &sequences {
+                let within = [b"aaaa".as_slice(), sequence, "éaaaa".as_bytes()].concat();
+                for text in [sequence, &within] {
+                    assert_eq!(is_utf8(text), str::from_utf8(text).is_ok(), "{text:x?}");
+                }
+            }
+            if len < 4 {
+                let longer =
+                    sequences.iter().flat_map(|sequence| bytes.map(|byte| [sequence.as_slice(), &[byte]].concat()));
+                sequences = longer.collect();
+            }
+        }
+    }
 
     #[test]
     fn a_property_is_found_again_for_every_character_of_planes_0_and_1() {
