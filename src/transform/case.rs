@@ -1,49 +1,102 @@
 //! Case mappings that do not look at a character's neighbours, done where the text lies.
 //!
 //! Nearly every character becomes one that takes as many bytes, so nearly every text can be changed in
-//! place from a table. [`char::to_uppercase`] and [`char::to_lowercase`] fill the tables and do what
-//! these leave out, so that there is one version of Unicode everywhere. Final sigma, which does look
-//! at its neighbours, is settled by `lowercase` before its text comes here.
+//! place from tables. [`char::to_uppercase`] and [`char::to_lowercase`] fill them, so that there is one
+//! version of Unicode everywhere. Final sigma, which does look at its neighbours, is settled by
+//! `lowercase` before its text comes here.
+//!
+//! What takes time in a text of many short words is not the tables, but each branch that the processor
+//! foretold wrongly. So nothing here walks from one character to the next. In UTF-8 a lead byte begins a
+//! character wherever it stands: those of a whole block are marked at once, and then only the marks are
+//! followed, however many bytes lie between.
 
-use super::utf8::{self, InvalidUtf8};
+use super::utf8::InvalidUtf8;
 use super::{Refusal, Text};
 
 /// A full mapping of single characters: the Unicode Standard's `Uppercase_Mapping(C)`, say.
 pub(super) struct Mapping {
     ascii: fn(&mut [u8]),
-    full: fn(char, &mut Vec<u8>),
-    /// What a character of two bytes becomes, if that is two bytes too; else [`NOT_TWO`].
-    twos: Box<[[u8; 2]; 0x800]>,
-    /// What to add to the lower 16 bits of a longer character, if it becomes one character of the
-    /// same length; else [`NOT_ALIKE`].
-    shifts: Planes<u16>,
+    /// What becomes of the two bytes that a character begins with: they stay what they are, or, if they
+    /// are all of it, become two others. Below [`RARE`] it is the place where the rest is said: in
+    /// `unalike` for a character of two bytes, in `rows` for a longer one.
+    pairs: Box<[u16; 0x4000]>,
+    /// What becomes of the characters that differ in their last byte only. For those of four bytes 64
+    /// rows follow each other, one for each third byte.
+    rows: Vec<[Change; 64]>,
+    /// What characters become that grow longer or shorter: so many bytes of these.
+    unalike: Vec<([u8; 8], usize)>,
 }
 
-const NOT_TWO: [u8; 2] = [0; 2];
+/// No pair of bytes in `pairs` is less, in either byte order; there are far fewer rows.
+const RARE: u16 = 0x4000;
 
-/// No mapping goes half a plane away; one that did would only be done more slowly.
-const NOT_ALIKE: u16 = 0x8000;
+/// What becomes of a character of three or four bytes.
+#[derive(Clone, Copy)]
+enum Change {
+    None,
+    /// As many bytes of these.
+    To([u8; 4]),
+    /// This place in [`Mapping::unalike`].
+    Unalike(u16),
+}
+
+/// One mark for each byte fits a word.
+const BLOCK: usize = 64;
+/// A block and the rest of a character that begins in it.
+const WINDOW: usize = BLOCK + 3;
+/// The blocks that are marked before the first of them is changed: a block that is read right after its
+/// neighbour was written has to wait for that.
+const BLOCKS: usize = 16;
+const PAGE: usize = BLOCKS * BLOCK;
 
 impl Mapping {
     /// The mapping that writes what `full` does, and is `ascii` among ASCII.
     pub(super) fn new(ascii: fn(&mut [u8]), full: fn(char, &mut Vec<u8>)) -> Mapping {
-        let mapped = |c| {
-            let mut to = Vec::with_capacity(8);
-            full(c, &mut to);
-            to
-        };
-        let mut twos = Box::new([NOT_TWO; 0x800]);
-        for (two, c) in twos.iter_mut().zip('\0'..) {
-            *two = mapped(c).try_into().unwrap_or(NOT_TWO);
+        let mut pairs = Box::new([0; _]);
+        for (pair, bytes) in pairs.iter_mut().zip(0xC000..=0xFFFF_u16) {
+            *pair = u16::from_ne_bytes(bytes.to_be_bytes());
         }
-        let shifts = Planes::new(NOT_ALIKE, |c| {
-            let to = mapped(c);
-            match utf8::first(&to) {
-                Ok(one) if to.len() == c.len_utf8() && to.len() == one.len_utf8() => low16(one).wrapping_sub(low16(c)),
-                _ => NOT_ALIKE,
+        let mut mapping = Mapping { ascii, pairs, rows: Vec::new(), unalike: Vec::new() };
+        // No script beyond has case, as the test of all scalar values proves.
+        for c in '\u{80}'..'\u{2_0000}' {
+            let (mut from, mut to) = (Vec::new(), Vec::new());
+            extend(&mut from, [c].into_iter());
+            full(c, &mut to);
+            if from != to {
+                mapping.learn(&from, &to);
             }
-        });
-        Mapping { ascii, full, twos, shifts }
+        }
+        mapping
+    }
+
+    /// Puts into the tables that the one character `from` becomes `to`.
+    fn learn(&mut self, from: &[u8], to: &[u8]) {
+        let &[a, b, ref rest @ ..] = from else { return };
+        let Some(entry) = self.pairs.get_mut(place([a, b])) else { return };
+        let change = if from.len() == to.len() {
+            Change::To(padded(to))
+        } else {
+            self.unalike.push((padded(to), to.len()));
+            Change::Unalike(last_place(&self.unalike))
+        };
+        let &[ref thirds @ .., last] = rest else {
+            *entry = match change {
+                Change::To([a, b, ..]) => u16::from_ne_bytes([a, b]),
+                Change::Unalike(place) => place,
+                Change::None => return,
+            };
+            return;
+        };
+        if *entry >= RARE {
+            let rows = if thirds.is_empty() { 1 } else { 64 };
+            self.rows.push([Change::None; 64]);
+            *entry = last_place(&self.rows);
+            self.rows.resize(usize::from(*entry) + rows, [Change::None; 64]);
+        }
+        let row = usize::from(*entry) + thirds.first().map_or(0, |third| low6(*third));
+        if let Some(known) = self.rows.get_mut(row).and_then(|row| row.get_mut(low6(last))) {
+            *known = change;
+        }
     }
 
     /// Maps the whole of `text`; bytes that are not UTF-8 are treated as `policy` says.
@@ -53,131 +106,225 @@ impl Mapping {
     /// [`Refusal::InvalidUtf8`] under [`InvalidUtf8::Close`]; `text` is then what came before those
     /// bytes, mapped.
     pub(super) fn apply(&self, text: &mut Text<'_>, policy: InvalidUtf8) -> Result<(), Refusal> {
-        (self.ascii)(text.as_mut_bytes());
-        let done = self.apply_in_place(text.as_mut_bytes());
-        if done == text.as_bytes().len() {
-            return Ok(());
+        let result = treat_invalid(text, policy);
+        self.map(text);
+        result
+    }
+
+    /// Maps the whole of `text`, in place up to the first page with a character that becomes longer or
+    /// shorter. Bytes that are not UTF-8 stay as they are.
+    fn map(&self, text: &mut Text<'_>) {
+        let bytes = text.as_mut_bytes();
+        let (mut page, mut marks) = (0, [0; BLOCKS]);
+        while page < bytes.len() && !self.map_page(bytes, page, &mut marks) {
+            page += PAGE;
+        }
+        if page >= bytes.len() {
+            return;
         }
         text.rewrite(|from, to| {
-            let (start, mut rest) = from.split_at_mut(done);
-            to.extend_from_slice(start);
-            while !rest.is_empty() {
-                let len = self.apply_to_first(rest, to, policy)?;
-                rest = rest.split_at_mut(len).1;
-                let done = self.apply_in_place(rest);
-                let (start, end) = rest.split_at_mut(done);
-                to.extend_from_slice(start);
-                rest = end;
+            let mut copied = 0;
+            while page < from.len() {
+                for (mut marks, block) in marks.into_iter().zip((page..).step_by(BLOCK)) {
+                    while marks != 0 {
+                        let (before, rest) = from.split_at(block + take_first(&mut marks));
+                        to.extend_from_slice(before.get(copied..).unwrap_or_default());
+                        copied = before.len() + self.write_unalike(rest, to);
+                    }
+                }
+                page += PAGE;
+                self.map_page(from, page, &mut marks);
             }
-            Ok(())
-        })
+            to.extend_from_slice(from.get(copied..).unwrap_or_default());
+        });
     }
 
-    /// Maps the first character of `from`, whatever it becomes, and says how long it was.
-    fn apply_to_first(&self, from: &[u8], to: &mut Vec<u8>, policy: InvalidUtf8) -> Result<usize, Refusal> {
-        match utf8::first(from) {
-            Ok(c) => {
-                (self.full)(c, to);
-                Ok(c.len_utf8())
-            }
-            Err(invalid) => {
-                policy.treat(invalid, to)?;
-                Ok(invalid.len())
-            }
+    /// Writes what becomes of the first character of `bytes`, which is unalike, and says how long it was.
+    fn write_unalike(&self, bytes: &[u8], to: &mut Vec<u8>) -> usize {
+        let Some((pair, _)) = bytes.split_first_chunk() else { return 0 };
+        let (change, len) = self.change(self.entry(*pair), bytes);
+        if let Change::Unalike(place) = change
+            && let Some((new, new_len)) = self.unalike.get(usize::from(place))
+        {
+            // Cheaper than to copy as many bytes as there are.
+            let len = to.len() + new_len;
+            to.extend_from_slice(new);
+            to.truncate(len);
         }
+        len
     }
 
-    /// Maps `bytes`, in which ASCII is done already, up to what cannot be done here: a character that
-    /// becomes longer or shorter, or bytes that are not UTF-8. Says how many bytes were done.
-    fn apply_in_place(&self, bytes: &mut [u8]) -> usize {
-        let mut done = 0;
-        loop {
-            // Characters of one length mostly come in runs, and a run's chunks need no bounds checks.
-            let rest = bytes.split_at_mut(done).1;
-            let run = match rest.first() {
-                Some(0x00..=0x7F) => ascii_run(rest),
-                Some(0xC2..=0xDF) => 2 * self.apply_to_twos(rest.as_chunks_mut().0),
-                Some(0xE0..=0xEF) => 3 * self.apply_to_threes(rest.as_chunks_mut().0),
-                Some(0xF0..=0xF4) => 4 * self.apply_to_fours(rest.as_chunks_mut().0),
-                _ => 0,
+    /// Maps a page of `bytes`, and leaves in `marks` the characters that could not be mapped where they
+    /// are, as they become longer or shorter. Says whether there are any.
+    fn map_page(&self, bytes: &mut [u8], page: usize, marks: &mut [u64; BLOCKS]) -> bool {
+        *marks = [0; BLOCKS];
+        let (blocks, rest) = bytes.get(page..).unwrap_or_default().as_chunks();
+        let last = padded(rest);
+        for (marks, block) in marks.iter_mut().zip(blocks.iter().chain([&last])) {
+            *marks = mark(block);
+        }
+        let end = bytes.len().min(page + PAGE);
+        (self.ascii)(bytes.get_mut(page..end).unwrap_or_default());
+        let mut any = 0;
+        for (marks, block) in marks.iter_mut().zip((page..bytes.len()).step_by(BLOCK)) {
+            let rest = bytes.split_at_mut(block).1;
+            *marks = match rest.first_chunk_mut::<WINDOW>() {
+                Some(window) => self.map_marked(window, *marks),
+                None => self.map_marked(rest, *marks),
             };
-            if run == 0 {
-                return done;
+            any |= *marks;
+        }
+        any != 0
+    }
+
+    /// Maps those characters of `bytes` that begin at a mark, and gives back the marks of those that
+    /// become longer or shorter.
+    #[inline(always)] // for the length of a window is known, and no bounds need be checked
+    fn map_marked(&self, bytes: &mut [u8], mut marks: u64) -> u64 {
+        let mut unalike = 0;
+        while marks != 0 {
+            let at = take_first(&mut marks);
+            let Some(pair) = bytes.get_mut(at..at + 2).and_then(|pair| pair.first_chunk_mut()) else { break };
+            let entry = self.entry(*pair);
+            if entry >= RARE {
+                *pair = entry.to_ne_bytes();
+            } else if !self.map_rare(entry, bytes.split_at_mut(at).1) {
+                unalike |= 1 << at;
             }
-            done += run;
+        }
+        unalike
+    }
+
+    /// Maps the first character of `bytes`, for which `pairs` has a rare `entry`, unless it becomes longer
+    /// or shorter. Says whether it is done.
+    fn map_rare(&self, entry: u16, bytes: &mut [u8]) -> bool {
+        match self.change(entry, bytes) {
+            (Change::None, _) => true,
+            (Change::Unalike(_), _) => false,
+            (Change::To([a, b, c, _]), 3) => {
+                if let Some(bytes) = bytes.first_chunk_mut() {
+                    *bytes = [a, b, c];
+                }
+                true
+            }
+            (Change::To(new), _) => {
+                if let Some(bytes) = bytes.first_chunk_mut() {
+                    *bytes = new;
+                }
+                true
+            }
         }
     }
 
-    /// How many of `chars`, from the first, are characters of two bytes and could be mapped.
-    fn apply_to_twos(&self, chars: &mut [[u8; 2]]) -> usize {
-        let mut done = 0;
-        for bytes in chars {
-            let [a, b] = *bytes;
-            let code = usize::from(a & 0x1F) << 6 | usize::from(b & 0x3F);
-            let new = self.twos.get(code).copied().unwrap_or(NOT_TWO);
-            // An overlong form stands for ASCII, which the table leaves out.
-            if a & 0xE0 != 0xC0 || is_not_continuation(b) || new == NOT_TWO {
-                break;
-            }
-            *bytes = new;
-            done += 1;
-        }
-        done
+    /// What `pairs` says of a character that begins with `pair`.
+    fn entry(&self, pair: [u8; 2]) -> u16 {
+        self.pairs.get(place(pair)).copied().unwrap_or(u16::MAX)
     }
 
-    /// How many of `chars`, from the first, are characters of three bytes and could be mapped.
-    fn apply_to_threes(&self, chars: &mut [[u8; 3]]) -> usize {
-        let mut done = 0;
-        for bytes in chars {
-            let [a, b, c] = *bytes;
-            let code = u16::from(a) << 12 | u16::from(b & 0x3F) << 6 | u16::from(c & 0x3F);
-            // The table leaves out the surrogates.
-            let shift = self.shifts.get(code.into()).unwrap_or(NOT_ALIKE);
-            if a & 0xF0 != 0xE0
-                || is_not_continuation(b)
-                || is_not_continuation(c)
-                || code < 0x800
-                || shift == NOT_ALIKE
-            {
-                break;
-            }
-            if shift != 0 {
-                let [high, low] = code.wrapping_add(shift).to_be_bytes();
-                *bytes = [0xE0 | high >> 4, 0x80 | (high & 0x0F) << 2 | low >> 6, 0x80 | low & 0x3F];
-            }
-            done += 1;
-        }
-        done
+    /// What becomes of the first character of `bytes`, for which `pairs` has a rare `entry`, and how long
+    /// it is.
+    fn change(&self, entry: u16, bytes: &[u8]) -> (Change, usize) {
+        let row = usize::from(entry);
+        let (row, last, len) = match *bytes {
+            [..0xE0, _, ..] => return (Change::Unalike(entry), 2),
+            [..0xF0, _, c, ..] if is_continuation(c) => (row, c, 3),
+            [0xF0..=0xFF, _, c, d, ..] if is_continuation(c) && is_continuation(d) => (row + low6(c), d, 4),
+            _ => return (Change::None, 0),
+        };
+        let change = self.rows.get(row).and_then(|row| row.get(low6(last)));
+        (change.copied().unwrap_or(Change::None), len)
     }
+}
 
-    /// How many of `chars`, from the first, are characters of four bytes and could be mapped.
-    fn apply_to_fours(&self, chars: &mut [[u8; 4]]) -> usize {
-        let mut done = 0;
-        for bytes in chars {
-            let [a, b, c, d] = *bytes;
-            let plane = (a & 0x07) << 2 | (b & 0x30) >> 4;
-            let code = u16::from(b) << 12 | u16::from(c & 0x3F) << 6 | u16::from(d & 0x3F);
-            let shift = match plane {
-                1 => self.shifts.get(0x1_0000 + usize::from(code)).unwrap_or(NOT_ALIKE),
-                2..=16 => 0,    // no script there has case, as the test of all scalar values proves
-                _ => NOT_ALIKE, // overlong, or beyond U+10FFFF
-            };
-            if a & 0xF8 != 0xF0
-                || is_not_continuation(b)
-                || is_not_continuation(c)
-                || is_not_continuation(d)
-                || shift == NOT_ALIKE
-            {
-                break;
-            }
-            if shift != 0 {
-                let [high, low] = code.wrapping_add(shift).to_be_bytes();
-                *bytes = [a, b & 0xF0 | high >> 4, 0x80 | (high & 0x0F) << 2 | low >> 6, 0x80 | low & 0x3F];
-            }
-            done += 1;
-        }
-        done
+/// Does to the bytes of `text` that are not UTF-8 what `policy` says.
+fn treat_invalid(text: &mut Text<'_>, policy: InvalidUtf8) -> Result<(), Refusal> {
+    if policy == InvalidUtf8::Pass || is_utf8(text.as_bytes()) {
+        return Ok(());
     }
+    text.rewrite(|from, to| {
+        for chunk in from.utf8_chunks() {
+            to.extend_from_slice(chunk.valid().as_bytes());
+            if !chunk.invalid().is_empty() {
+                policy.treat(chunk.invalid(), to)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Whether all of `bytes` is UTF-8, as [`str::from_utf8`] says it too, but without a branch at each end
+/// of a run of ASCII.
+fn is_utf8(bytes: &[u8]) -> bool {
+    // Zeros expect nothing, and are never expected.
+    let head = [[0; 3], padded(bytes)];
+    let tail = [padded(bytes.split_at(bytes.len().saturating_sub(3)).1), [0; 3]];
+    !is_wrong(bytes) && !is_wrong(head.as_flattened()) && !is_wrong(tail.as_flattened())
+}
+
+/// Whether any of `bytes` but the first three is not what the three before it ask for (Unicode 17, table
+/// 3-7, "Well-Formed UTF-8 Byte Sequences").
+fn is_wrong(bytes: &[u8]) -> bool {
+    let from = |start| bytes.get(start..).unwrap_or_default();
+    let quartets = from(0).iter().zip(from(1)).zip(from(2)).zip(from(3));
+    quartets.fold(false, |wrong, (((&a, &b), &c), &d)| {
+        let misplaced = is_continuation(d) != (a >= 0xF0 || b >= 0xE0 || c >= 0xC0);
+        let none = matches!(d, 0xC0 | 0xC1 | 0xF5..);
+        let overlong = c == 0xE0 && d < 0xA0 || c == 0xF0 && d < 0x90;
+        let beyond = c == 0xED && d > 0x9F || c == 0xF4 && d > 0x8F;
+        wrong | misplaced | none | overlong | beyond
+    })
+}
+
+/// One bit for each byte of `block` that may begin a character with case, the lowest for the first.
+fn mark(block: &[u8; BLOCK]) -> u64 {
+    let mut flags = [0_u8; BLOCK];
+    for (flag, &byte) in flags.iter_mut().zip(block) {
+        // Between them are only kana and ideographs, which nearly fill the texts that have them.
+        *flag = u8::from(matches!(byte, 0xC2..=0xE2 | 0xEA..));
+    }
+    let (words, _) = flags.as_chunks();
+    let mut marks = 0;
+    for (word, place) in words.iter().zip((0..).step_by(8)) {
+        // Each flag is multiplied into the highest byte, to a bit of its own.
+        let bits = u64::from_le_bytes(*word).wrapping_mul(0x0102_0408_1020_4080) & 0xFF << 56;
+        marks |= bits >> (56 - place);
+    }
+    marks
+}
+
+/// Takes the first of `marks`, and says where it is.
+fn take_first(marks: &mut u64) -> usize {
+    let first = marks.trailing_zeros() as usize;
+    *marks &= marks.wrapping_sub(1);
+    first
+}
+
+/// Where in [`Mapping::pairs`] a character is that begins with `pair`; all lead bytes have the two highest
+/// bits.
+fn place(pair: [u8; 2]) -> usize {
+    usize::from(u16::from_be_bytes(pair) & 0x3FFF)
+}
+
+fn last_place<T>(list: &[T]) -> u16 {
+    u16::try_from(list.len() - 1).unwrap_or(u16::MAX)
+}
+
+/// The bits that a continuation byte adds.
+fn low6(byte: u8) -> usize {
+    usize::from(byte & 0x3F)
+}
+
+fn is_continuation(byte: u8) -> bool {
+    byte & 0xC0 == 0x80
+}
+
+/// The first of `bytes`, with zeros after them where there are fewer.
+fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut padded = [0; N];
+    for (to, from) in padded.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    padded
 }
 
 /// Writes `chars` as UTF-8.
@@ -185,29 +332,6 @@ pub(super) fn extend(to: &mut Vec<u8>, chars: impl Iterator<Item = char>) {
     for c in chars {
         to.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
     }
-}
-
-/// How many bytes at the start of `bytes` are ASCII.
-fn ascii_run(bytes: &[u8]) -> usize {
-    let (words, last) = bytes.as_chunks::<8>();
-    let mut run = 0;
-    for word in words {
-        let high_bits = u64::from_le_bytes(*word) & 0x8080_8080_8080_8080;
-        if high_bits != 0 {
-            return run + high_bits.trailing_zeros() as usize / 8;
-        }
-        run += 8;
-    }
-    run + last.iter().take_while(|byte| byte.is_ascii()).count()
-}
-
-fn is_not_continuation(byte: u8) -> bool {
-    byte & 0xC0 != 0x80
-}
-
-#[expect(clippy::cast_possible_truncation, reason = "the lower 16 bits are what is asked for")]
-fn low16(c: char) -> u16 {
-    u32::from(c) as u16
 }
 
 /// A property of the characters of planes 0 and 1, kept once for all blocks of 64 that are alike:
@@ -248,6 +372,60 @@ impl<T: Copy + PartialEq> Planes<T> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::transform::Scratch;
+
+    #[test]
+    fn a_character_is_mapped_wherever_it_lies() {
+        let upper = Mapping::new(<[u8]>::make_ascii_uppercase, |c, to| extend(to, c.to_uppercase()));
+        let mut scratch = Scratch::default();
+        for c in ["é", "ß", "ı", "ΐ", "語", "ა", "ﬁ", "ᾳ", "𐐨", "😀", "\u{1E943}"] {
+            for before in 0..PAGE + WINDOW {
+                // To the end, to the end of a block, and far beyond.
+                for after in ["", "é", "ııé", "aᾳ"].into_iter().chain([&*"a".repeat(WINDOW)]) {
+                    let text = ["a".repeat(before).as_str(), c, after].concat();
+                    let mut read = text.clone().into_bytes();
+                    let mut mapped = Text::new(&mut read, &mut scratch);
+                    assert_eq!(upper.apply(&mut mapped, InvalidUtf8::Pass), Ok(()));
+                    assert!(
+                        mapped.into_bytes() == text.to_uppercase().as_bytes(),
+                        "{c} after {before}, before {after}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_byte_that_may_begin_a_character_with_case_is_marked() {
+        for at in 0..BLOCK {
+            for byte in 0..=0xFF {
+                let mut block = [b'a'; BLOCK];
+                block[at] = byte;
+                let cased = (0xC2..=0xE2).contains(&byte) || byte >= 0xEA;
+                assert_eq!(mark(&block), u64::from(cased) << at, "{byte:x} at {at}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_utf8_is_what_the_standard_library_says() {
+        // The bounds of table 3-7.
+        let bytes = b"\x00\x7F\x80\x8F\x90\x9F\xA0\xBF\xC0\xC1\xC2\xDF\xE0\xE1\xEC\xED\xEE\xEF\xF0\xF1\xF3\xF4\xF5\xFF";
+        let mut sequences = vec![Vec::new()];
+        for len in 0..=4 {
+            for sequence in &sequences {
+                let within = [b"aaaa".as_slice(), sequence, "éaaaa".as_bytes()].concat();
+                for text in [sequence, &within] {
+                    assert_eq!(is_utf8(text), str::from_utf8(text).is_ok(), "{text:x?}");
+                }
+            }
+            if len < 4 {
+                let longer =
+                    sequences.iter().flat_map(|sequence| bytes.map(|byte| [sequence.as_slice(), &[byte]].concat()));
+                sequences = longer.collect();
+            }
+        }
+    }
 
     #[test]
     fn a_property_is_found_again_for_every_character_of_planes_0_and_1() {
@@ -262,15 +440,5 @@ mod tests {
     #[test]
     fn blocks_that_are_alike_are_kept_once() {
         assert_eq!(Planes::new(false, |c| c == 'a').values.len(), 2 * 64);
-    }
-
-    #[test]
-    fn a_run_of_ascii_ends_at_the_first_other_byte() {
-        for len in 0..40 {
-            let mut bytes = vec![b'a'; len];
-            assert_eq!(ascii_run(&bytes), len);
-            bytes.extend("é and more of it".as_bytes());
-            assert_eq!(ascii_run(&bytes), len);
-        }
     }
 }
