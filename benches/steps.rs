@@ -9,7 +9,7 @@
 use icu_casemap::CaseMapper;
 use icu_locale_core::LanguageIdentifier;
 use shoutd::deadlines::Moment;
-use shoutd::framing::{Framing, Line};
+use shoutd::framing;
 use shoutd::session::{Desk, Limits, Service, Session};
 use shoutd::transform::{Choice, Context, Memories, Occasion, Options, Pipeline, Scratch, Text};
 use std::fmt::Write as _;
@@ -169,8 +169,9 @@ fn lines(text: &str, effort: Effort) -> String {
     }
     let limits = Limits { buffer_size: READ, buffer_size_max: READ, ..Limits::default() };
     let pipeline = Pipeline::new(vec![Choice::named("uppercase", Options::default()).expect("a registered name")]);
-    let framing = Framing::Messages(Box::new(Line::new(READ)));
-    let service = Service { name: "bench".to_owned(), framing, pipeline, limits };
+    let (line, options) = (framing::named("line").unwrap(), framing::Options::default());
+    let framing = framing::build(line, line, &options).unwrap();
+    let service = Service { name: "bench".to_owned(), framing, pipeline, greeting: None, limits };
     let now = Moment::from_millis(0);
     let mut session = Session::new(Arc::new(service), None, now);
     let (mut desk, mut read) = (Desk::default(), stream.as_bytes().to_vec());

@@ -61,9 +61,7 @@ impl Messages {
     /// Writes `answer` to a message whose frame ended in `came`; `wanted` is the line end that a
     /// step asked for.
     pub fn frame(&self, answer: &[u8], came: &[u8], wanted: Option<&'static [u8]>, to: &mut Vec<u8>) {
-        self.frames.begin(answer.len() as u64, to);
-        to.extend_from_slice(answer);
-        self.frames.finish(self.ending(came, wanted), to);
+        self.frames.frame(answer, self.ending(came, wanted), to);
     }
 
     /// How an answer ends, for a message that ended in `came`.
@@ -74,9 +72,7 @@ impl Messages {
 
     /// Writes `text`, which answers no message, as a message that ends as all do.
     pub fn frame_unasked(&self, text: &[u8], to: &mut Vec<u8>) {
-        self.frames.begin(text.len() as u64, to);
-        to.extend_from_slice(text);
-        self.frames.finish(Ending { came: None, wanted: None }, to);
+        self.frames.frame(text, Ending { came: None, wanted: None }, to);
     }
 }
 
@@ -117,6 +113,13 @@ pub trait Frames: Send + Sync + Debug {
 
     /// Writes what stands behind an answer.
     fn finish(&self, ending: Ending<'_>, to: &mut Vec<u8>);
+
+    /// Writes an answer of which all is there.
+    fn frame(&self, answer: &[u8], ending: Ending<'_>, to: &mut Vec<u8>) {
+        self.begin(answer.len() as u64, to);
+        to.extend_from_slice(answer);
+        self.finish(ending, to);
+    }
 
     /// The longest answer whose length it can tell, if it tells that before the answer.
     fn longest(&self) -> Option<u64> {

@@ -432,14 +432,14 @@ impl Session {
         let held = self.held.as_mut().filter(|held| !held.rest.is_empty());
         let (rest, mut begun) = held.map_or_else(Default::default, |held| (std::mem::take(&mut held.rest), held.begun));
         let mut input = Input::new(rest, read, end);
-        let mut refused = None;
+        let (mut refused, mut count) = (None, 0);
         while refused.is_none()
             && let Some(piece) = input.next(messages)
         {
             let counters = &desk.counters;
             match piece {
                 Piece::Message { body, ending, cut_off } => {
-                    begun = None;
+                    (begun, count) = (None, count + 1);
                     // where a character is cut off, none of it is answered
                     let whole = body.len() - if cut_off { transform::unfinished(body) } else { 0 };
                     let body = body.split_at_mut(whole).0;
@@ -467,6 +467,7 @@ impl Session {
                 Piece::Malformed => refused = Some(EndReason::BadFrame),
             }
         }
+        desk.counters.messages.add(count);
         let rest = input.into_rest();
         if !rest.is_empty() && refused.is_none() {
             let held = self.held();
@@ -488,7 +489,6 @@ impl Session {
         ending: &[u8],
         desk: &mut Desk,
     ) -> Result<(), EndReason> {
-        desk.counters.messages.add(1);
         let mut text = Text::new(body, &mut desk.scratch);
         match self.transform(&mut text, &mut Memories::default(), true) {
             Ok(()) if text.is_withheld() => {}
