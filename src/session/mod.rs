@@ -417,10 +417,9 @@ impl Session {
         }
         if let Err(refusal) = result {
             if let Refusal::Reply(line) = &refusal {
-                // there is no next message to go on with
+                // there is no next message to go on with; the line is one whatever came before it
                 desk.counters.bad_input.add(1);
-                text.append(line.as_bytes());
-                text.append(b"\n");
+                text.append([b"\n", line.as_bytes(), b"\n"].concat().as_slice());
             }
             self.begin_ending(refusal.into());
         }

@@ -161,7 +161,7 @@ fn a_text_that_cannot_be_decoded_may_be_told_what_and_where() {
     // under stream there is no next message to go on with
     assert_eq!(
         unhex("stream", OnError::Reply).connect().send("6869 6").send("8x").rest(),
-        b"hierror: unhex: \"x\" is not a hex digit, at byte 7\n"
+        b"hih\nerror: unhex: \"x\" is not a hex digit, at byte 7\n"
     );
     assert_eq!(daemon.server().totals().bad_input, 2);
 }
