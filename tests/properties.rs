@@ -284,9 +284,11 @@ fn every_scalar_value_has_the_case_that_the_standard_library_gives_it() {
 fn no_sequence_of_bytes_passes_for_a_character_that_it_is_not() {
     let mut text = Vec::new();
     // The second bytes are the bounds of table 3-7 of the Unicode Standard, "Well-Formed UTF-8 Byte Sequences".
-    let seconds = [0x00, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF_u8];
+    let seconds = [0x00, 0x01, 0x02, 0x3F, 0x40, 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xFF_u8];
     for (first, second) in (0x80..=0xFF_u8).flat_map(|first| seconds.map(|second| (first, second))) {
-        for rest in [&b"x"[..], b"\x80x", b"\xBFx", b"\x80\x80x", b"\xBF\xBFx", b"\x80\xC0x", b"\x80\x80\x80x"] {
+        for rest in
+            [&b"x"[..], b"\x80x", b"\x84\xB4", b"\xBFx", b"\x80\x80x", b"\xBF\xBFx", b"\x80\xC0x", b"\x80\x80\x80x"]
+        {
             // Whether it comes by itself or in a run of characters of some length.
             for before in ["", "é", "語", "😀"] {
                 text.extend(before.bytes().chain([first, second]).chain(rest.iter().copied()));
@@ -297,6 +299,12 @@ fn no_sequence_of_bytes_passes_for_a_character_that_it_is_not() {
     for (name, expected) in [("uppercase", lossy.to_uppercase()), ("lowercase", lossy.to_lowercase())] {
         let (answer, _) = whole(&pipeline(&[name], invalid_utf8(InvalidUtf8::Replace)), &text);
         assert!(answer == expected.into_bytes(), "{name}");
+    }
+    // no byte that is none of a character changes, whatever it looks like beside the next
+    for (name, map) in [("uppercase", str::to_uppercase as fn(&str) -> String), ("lowercase", str::to_lowercase)] {
+        let chunks = text.utf8_chunks().map(|chunk| [map(chunk.valid()).as_bytes(), chunk.invalid()].concat());
+        let (answer, _) = whole(&pipeline(&[name], invalid_utf8(InvalidUtf8::Pass)), &text);
+        assert!(answer == chunks.collect::<Vec<_>>().concat(), "{name}");
     }
 }
 

@@ -17,9 +17,9 @@ use super::{Refusal, Text};
 pub(super) struct Mapping {
     ascii: fn(&mut [u8]),
     /// What becomes of the two bytes that a character begins with: they stay what they are, or, if they
-    /// are all of it, become two others. Below [`RARE`] it is the place where the rest is said: in
-    /// `unalike` for a character of two bytes, in `rows` for a longer one.
-    pairs: Box<[u16; 0x4000]>,
+    /// are all of it, become two others. Or it is the place where the rest is said: in `unalike` for a
+    /// character of two bytes, in `rows` for a longer one.
+    pairs: Box<[Pair; 0x4000]>,
     /// What becomes of the characters that differ in their last byte only. For those of four bytes 64
     /// rows follow each other, one for each third byte.
     rows: Vec<[Change; 64]>,
@@ -27,8 +27,26 @@ pub(super) struct Mapping {
     unalike: Vec<([u8; 8], usize)>,
 }
 
-/// No pair of bytes in `pairs` is less, in either byte order; there are far fewer rows.
-const RARE: u16 = 0x4000;
+/// Two bytes, or a place. The first byte begins a character with case or what becomes of one, so it has
+/// one of the two highest bits, whatever the second one is; a place has neither.
+#[derive(Clone, Copy)]
+struct Pair(u16);
+
+impl Pair {
+    fn bytes(bytes: [u8; 2]) -> Pair {
+        Pair(u16::from_le_bytes(bytes))
+    }
+
+    fn place(place: u16) -> Pair {
+        Pair((place & !0x3F) << 2 | place & 0x3F)
+    }
+
+    /// The two bytes, or else the place.
+    #[inline(always)] // in the middle of all
+    fn get(self) -> Result<[u8; 2], u16> {
+        if self.0 & 0xC0 != 0 { Ok(self.0.to_le_bytes()) } else { Err(self.0 >> 8 << 6 | self.0 & 0x3F) }
+    }
+}
 
 /// What becomes of a character of three or four bytes.
 #[derive(Clone, Copy)]
@@ -52,9 +70,9 @@ const PAGE: usize = BLOCKS * BLOCK;
 impl Mapping {
     /// The mapping that writes what `full` does, and is `ascii` among ASCII.
     pub(super) fn new(ascii: fn(&mut [u8]), full: fn(char, &mut Vec<u8>)) -> Mapping {
-        let mut pairs = Box::new([0; _]);
+        let mut pairs = Box::new([Pair(0); _]);
         for (pair, bytes) in pairs.iter_mut().zip(0xC000..=0xFFFF_u16) {
-            *pair = u16::from_ne_bytes(bytes.to_be_bytes());
+            *pair = Pair::bytes(bytes.to_be_bytes());
         }
         let mut mapping = Mapping { ascii, pairs, rows: Vec::new(), unalike: Vec::new() };
         // No script beyond has case, as the test of all scalar values proves.
@@ -81,19 +99,21 @@ impl Mapping {
         };
         let &[ref thirds @ .., last] = rest else {
             *entry = match change {
-                Change::To([a, b, ..]) => u16::from_ne_bytes([a, b]),
-                Change::Unalike(place) => place,
+                Change::To([a, b, ..]) => Pair::bytes([a, b]),
+                Change::Unalike(place) => Pair::place(place),
                 Change::None => return,
             };
             return;
         };
-        if *entry >= RARE {
+        let row = entry.get().err().unwrap_or_else(|| {
             let rows = if thirds.is_empty() { 1 } else { 64 };
             self.rows.push([Change::None; 64]);
-            *entry = last_place(&self.rows);
-            self.rows.resize(usize::from(*entry) + rows, [Change::None; 64]);
-        }
-        let row = usize::from(*entry) + thirds.first().map_or(0, |third| low6(*third));
+            let row = last_place(&self.rows);
+            self.rows.resize(usize::from(row) + rows, [Change::None; 64]);
+            *entry = Pair::place(row);
+            row
+        });
+        let row = usize::from(row) + thirds.first().map_or(0, |third| low6(*third));
         if let Some(known) = self.rows.get_mut(row).and_then(|row| row.get_mut(low6(last))) {
             *known = change;
         }
@@ -141,8 +161,9 @@ impl Mapping {
 
     /// Writes what becomes of the first character of `bytes`, which is unalike, and says how long it was.
     fn write_unalike(&self, bytes: &[u8], to: &mut Vec<u8>) -> usize {
-        let Some((pair, _)) = bytes.split_first_chunk() else { return 0 };
-        let (change, len) = self.change(self.entry(*pair), bytes);
+        let place = bytes.first_chunk().and_then(|pair| self.entry(*pair).get().err());
+        let Some(place) = place else { return 0 };
+        let (change, len) = self.change(place, bytes);
         if let Change::Unalike(place) = change
             && let Some((new, new_len)) = self.unalike.get(usize::from(place))
         {
@@ -185,20 +206,19 @@ impl Mapping {
         while marks != 0 {
             let at = take_first(&mut marks);
             let Some(pair) = bytes.get_mut(at..at + 2).and_then(|pair| pair.first_chunk_mut()) else { break };
-            let entry = self.entry(*pair);
-            if entry >= RARE {
-                *pair = entry.to_ne_bytes();
-            } else if !self.map_rare(entry, bytes.split_at_mut(at).1) {
-                unalike |= 1 << at;
+            match self.entry(*pair).get() {
+                Ok(new) => *pair = new,
+                Err(place) if self.map_rare(place, bytes.split_at_mut(at).1) => {}
+                Err(_) => unalike |= 1 << at,
             }
         }
         unalike
     }
 
-    /// Maps the first character of `bytes`, for which `pairs` has a rare `entry`, unless it becomes longer
-    /// or shorter. Says whether it is done.
-    fn map_rare(&self, entry: u16, bytes: &mut [u8]) -> bool {
-        match self.change(entry, bytes) {
+    /// Maps the first character of `bytes`, for which `pairs` has a `place`, unless it becomes longer or
+    /// shorter. Says whether it is done.
+    fn map_rare(&self, place: u16, bytes: &mut [u8]) -> bool {
+        match self.change(place, bytes) {
             (Change::None, _) => true,
             (Change::Unalike(_), _) => false,
             (Change::To([a, b, c, _]), 3) => {
@@ -217,16 +237,16 @@ impl Mapping {
     }
 
     /// What `pairs` says of a character that begins with `pair`.
-    fn entry(&self, pair: [u8; 2]) -> u16 {
-        self.pairs.get(place(pair)).copied().unwrap_or(u16::MAX)
+    fn entry(&self, pair: [u8; 2]) -> Pair {
+        self.pairs.get(place(pair)).copied().unwrap_or(Pair::bytes(pair))
     }
 
-    /// What becomes of the first character of `bytes`, for which `pairs` has a rare `entry`, and how long
-    /// it is.
-    fn change(&self, entry: u16, bytes: &[u8]) -> (Change, usize) {
-        let row = usize::from(entry);
+    /// What becomes of the first character of `bytes`, for which `pairs` has a `place`, and how long it
+    /// is.
+    fn change(&self, place: u16, bytes: &[u8]) -> (Change, usize) {
+        let row = usize::from(place);
         let (row, last, len) = match *bytes {
-            [..0xE0, _, ..] => return (Change::Unalike(entry), 2),
+            [..0xE0, _, ..] => return (Change::Unalike(place), 2),
             [..0xF0, _, c, ..] if is_continuation(c) => (row, c, 3),
             [0xF0..=0xFF, _, c, d, ..] if is_continuation(c) && is_continuation(d) => (row + low6(c), d, 4),
             _ => return (Change::None, 0),
