@@ -72,7 +72,7 @@ fn service(asked: &Transform, config: &Config) -> Result<(Service, usize), Failu
     let max_message = asked.max_message.or_else(|| config::bytes(value("max_message")?)).unwrap_or(READ);
     let framing = about.map_or(Framing::Stream, |about| (about.build)(framing::Options { max_message }));
     if matches!(framing, Framing::Stream)
-        && let Some(step) = steps.iter().find(|step| !step.about().streams)
+        && let Some(step) = steps.iter().find(|step| step.needs_messages())
     {
         return Err(usage(format!("the step `{}` needs whole messages; add --framing line", step.about().name)));
     }

@@ -13,7 +13,7 @@ use crate::net::address::Address;
 use crate::net::listener::{self, Keepalive};
 use crate::server::{Drain, Listener, Settings};
 use crate::session::{Limits, Service};
-use crate::transform::{self, About, Choice, InvalidUtf8, OnError, OnUnmappable, Pipeline};
+use crate::transform::{self, Choice, InvalidUtf8, OnError, OnUnmappable, Pipeline};
 use log::LevelFilter;
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
@@ -170,7 +170,7 @@ impl Keys {
         }
         let framing = self.framing();
         if matches!(framing, Framing::Stream) {
-            let steps = self.steps.iter().map(|step| (step.span(), step.get_ref().about()));
+            let steps = self.steps.iter().map(|step| (step.span(), step.get_ref()));
             notes.mistakes.borrow_mut().extend(messages_needed(steps));
         }
         Listener {
@@ -210,9 +210,10 @@ fn socket(table: &Table<'_>) -> listener::Options {
 }
 
 /// The steps among `steps` that cannot work without messages, each with its cure.
-fn messages_needed(steps: impl Iterator<Item = (Range<usize>, &'static About)>) -> impl Iterator<Item = Mistake> {
-    steps.filter(|(_, about)| !about.streams).map(|(span, about)| {
-        let what = format!("the step `{}` needs whole messages, and framing = \"stream\" has none", about.name);
+fn messages_needed<'s>(steps: impl Iterator<Item = (Range<usize>, &'s Choice)>) -> impl Iterator<Item = Mistake> {
+    steps.filter(|(_, step)| step.needs_messages()).map(|(span, step)| {
+        let name = step.about().name;
+        let what = format!("the step `{name}` needs whole messages, and framing = \"stream\" has none");
         Mistake::new(span, what, "write framing = \"line\", or take the step out")
     })
 }
@@ -272,9 +273,10 @@ mod tests {
 
     #[test]
     fn a_step_that_needs_messages_is_refused_where_there_are_none() {
-        static WHOLE: About = About { name: "reverse", streams: false, ..transform::REGISTRY[0] };
-        let mistakes: Vec<_> = messages_needed([(0..3, &transform::REGISTRY[0]), (4..9, &WHOLE)].into_iter()).collect();
-        let what = "the step `reverse` needs whole messages, and framing = \"stream\" has none";
+        let [uppercase, whole] =
+            ["uppercase", "whoami"].map(|name| Choice::named(name, transform::Options::default()).unwrap());
+        let mistakes: Vec<_> = messages_needed([(0..3, &uppercase), (4..9, &whole)].into_iter()).collect();
+        let what = "the step `whoami` needs whole messages, and framing = \"stream\" has none";
         assert_eq!(mistakes, [Mistake::new(4..9, what, "write framing = \"line\", or take the step out")]);
     }
 }

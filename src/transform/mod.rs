@@ -6,6 +6,7 @@
 
 mod affix;
 mod case;
+mod locale;
 mod lowercase;
 mod memory;
 mod policy;
@@ -44,6 +45,12 @@ pub trait Step: Send + Sync {
 
     /// Whether it speaks of the connection, and so needs a [`Context`].
     fn wants_context(&self) -> bool {
+        false
+    }
+
+    /// Whether its options make it need whole messages, though [without them](About::streams) it works
+    /// on any cut of the bytes.
+    fn needs_messages(&self) -> bool {
         false
     }
 }

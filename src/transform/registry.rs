@@ -32,7 +32,8 @@ pub struct About {
     pub summary: &'static str,
     /// The step at work.
     pub example: Example,
-    /// Whether it works on any cut of the bytes; otherwise it needs whole messages.
+    /// Whether, without options that [say otherwise](Choice::needs_messages), it works on any cut of
+    /// the bytes; else it needs whole messages.
     pub streams: bool,
     /// The step, as it is written, that makes what it was again of what this one made of any bytes.
     pub undone_by: Option<&'static str>,
@@ -157,6 +158,12 @@ impl Choice {
     #[must_use]
     pub fn about(&self) -> &'static About {
         self.about
+    }
+
+    /// Whether it works on whole messages only.
+    #[must_use]
+    pub fn needs_messages(&self) -> bool {
+        !self.about.streams || self.step.needs_messages()
     }
 
     pub(super) fn growth(&self) -> Growth {
@@ -292,7 +299,10 @@ pub fn plainly(message: &str) -> String {
             };
             format!("unknown value \"{found}\"; {cure}")
         }
-        _ => format!("{}; expected {expected}", what.replace("invalid type: ", "found ")),
+        _ => {
+            let expected = expected.replace("i64", "a whole number");
+            format!("{}; expected {expected}", what.replace("invalid type: ", "found "))
+        }
     }
 }
 
