@@ -5,10 +5,13 @@
 //! to remember. Nothing here has heard of sockets, messages or time.
 
 mod affix;
+mod ascii_case;
 mod case;
+mod casefold;
 mod locale;
 mod lowercase;
 mod memory;
+mod mixed_case;
 mod policy;
 mod registry;
 mod service;

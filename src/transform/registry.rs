@@ -4,7 +4,7 @@
 //! `registry!` below; the tests that walk the registry then cover it.
 
 use super::{Files, Growth, Memory, Occasion, Options, Refusal, Step, Text};
-use super::{affix, lowercase, service, uppercase};
+use super::{affix, ascii_case, casefold, lowercase, mixed_case, service, uppercase};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use std::fmt;
@@ -13,6 +13,12 @@ registry![
     // case
     uppercase::Uppercase,
     lowercase::Lowercase,
+    mixed_case::Titlecase,
+    mixed_case::Capitalize,
+    mixed_case::Swapcase,
+    casefold::Casefold,
+    ascii_case::AsciiUppercase,
+    ascii_case::AsciiLowercase,
     // order and space
     affix::Prefix,
     affix::Suffix,
