@@ -4,7 +4,7 @@
 //! `registry!` below; the tests that walk the registry then cover it.
 
 use super::{Files, Growth, Memory, Occasion, Options, Refusal, Step, Text};
-use super::{affix, ascii_case, casefold, lowercase, mixed_case, service, uppercase};
+use super::{affix, ascii_case, casefold, line_ends, lowercase, mixed_case, reverse, service, space, uppercase};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use std::fmt;
@@ -20,6 +20,12 @@ registry![
     ascii_case::AsciiUppercase,
     ascii_case::AsciiLowercase,
     // order and space
+    reverse::Reverse,
+    space::Trim,
+    space::Squeeze,
+    space::ExpandTabs,
+    line_ends::Lf,
+    line_ends::Crlf,
     affix::Prefix,
     affix::Suffix,
     // service
