@@ -5,14 +5,17 @@
 //! to remember. Nothing here has heard of sockets, messages or time.
 
 mod affix;
+mod ascii;
 mod ascii_case;
 mod case;
 mod casefold;
+mod controls;
 mod line_ends;
 mod locale;
 mod lowercase;
 mod memory;
 mod mixed_case;
+mod normalize;
 mod policy;
 mod registry;
 mod reverse;

@@ -4,7 +4,10 @@
 //! `registry!` below; the tests that walk the registry then cover it.
 
 use super::{Files, Growth, Memory, Occasion, Options, Refusal, Step, Text};
-use super::{affix, ascii_case, casefold, line_ends, lowercase, mixed_case, reverse, service, space, uppercase};
+use super::{
+    affix, ascii, ascii_case, casefold, controls, line_ends, lowercase, mixed_case, normalize, reverse, service, space,
+    uppercase,
+};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use std::fmt;
@@ -19,6 +22,10 @@ registry![
     casefold::Casefold,
     ascii_case::AsciiUppercase,
     ascii_case::AsciiLowercase,
+    // Unicode
+    normalize::Normalize,
+    ascii::Ascii,
+    controls::StripControls,
     // order and space
     reverse::Reverse,
     space::Trim,
