@@ -109,7 +109,7 @@ fn service(asked: &Transform, chain: &Chain) -> Result<Service, Failure> {
         usage(format!("{what}; {cure}"))
     })?;
     if matches!(framing, Framing::Stream)
-        && let Some(step) = steps.iter().find(|step| !step.about().streams)
+        && let Some(step) = steps.iter().find(|step| step.needs_messages())
     {
         return Err(usage(format!("the step `{}` needs whole messages; add --framing line", step.about().name)));
     }

@@ -14,7 +14,7 @@ use crate::net::address::Address;
 use crate::net::listener::{self, Keepalive};
 use crate::server::{Drain, Listener, Settings};
 use crate::session::{Limits, Service};
-use crate::transform::{About, Choice, Pipeline, Template};
+use crate::transform::{Choice, Pipeline, Template};
 use log::LevelFilter;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -160,7 +160,7 @@ impl Keys {
             notes.warn(table.place("greeting"), what);
         }
         if !self.chain.has_messages() {
-            let steps = self.steps.iter().map(|step| (step.span(), step.get_ref().about()));
+            let steps = self.steps.iter().map(|step| (step.span(), step.get_ref()));
             notes.mistakes.borrow_mut().extend(messages_needed(steps));
         }
         Listener {
@@ -195,9 +195,10 @@ fn socket(table: &Table<'_>) -> listener::Options {
 }
 
 /// The steps among `steps` that cannot work without messages, each with its cure.
-fn messages_needed(steps: impl Iterator<Item = (Range<usize>, &'static About)>) -> impl Iterator<Item = Mistake> {
-    steps.filter(|(_, about)| !about.streams).map(|(span, about)| {
-        let what = format!("the step `{}` needs whole messages, and framing = \"stream\" has none", about.name);
+fn messages_needed<'s>(steps: impl Iterator<Item = (Range<usize>, &'s Choice)>) -> impl Iterator<Item = Mistake> {
+    steps.filter(|(_, step)| step.needs_messages()).map(|(span, step)| {
+        let name = step.about().name;
+        let what = format!("the step `{name}` needs whole messages, and framing = \"stream\" has none");
         Mistake::new(span, what, "write framing = \"line\", or take the step out")
     })
 }
@@ -241,13 +242,13 @@ fn insert(seen: &mut HashMap<String, usize>, key: String, place: &Range<usize>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transform::REGISTRY;
+    use crate::transform::Options;
 
     #[test]
     fn a_step_that_needs_messages_is_refused_where_there_are_none() {
-        static WHOLE: About = About { name: "reverse", streams: false, ..REGISTRY[0] };
-        let mistakes: Vec<_> = messages_needed([(0..3, &REGISTRY[0]), (4..9, &WHOLE)].into_iter()).collect();
-        let what = "the step `reverse` needs whole messages, and framing = \"stream\" has none";
+        let [uppercase, whole] = ["uppercase", "whoami"].map(|name| Choice::named(name, Options::default()).unwrap());
+        let mistakes: Vec<_> = messages_needed([(0..3, &uppercase), (4..9, &whole)].into_iter()).collect();
+        let what = "the step `whoami` needs whole messages, and framing = \"stream\" has none";
         assert_eq!(mistakes, [Mistake::new(4..9, what, "write framing = \"line\", or take the step out")]);
     }
 }

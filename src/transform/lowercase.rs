@@ -7,7 +7,8 @@
 //! cut gives the same text.
 
 use super::case::{self, Mapping, Planes};
-use super::registry::{Example, Listed, Nothing, Site};
+use super::locale::{self, Locale};
+use super::registry::{Example, Listed, Site};
 use super::utf8::{self, InvalidUtf8};
 use super::{About, Growth, Memory, Occasion, Refusal, Step, Text};
 use memchr::memmem::Finder;
@@ -19,11 +20,11 @@ const LOOK_AHEAD: usize = 64;
 static LOWER: LazyLock<Mapping> =
     LazyLock::new(|| Mapping::new(<[u8]>::make_ascii_lowercase, |c, to| case::extend(to, c.to_lowercase())));
 
-static IN_WORDS: LazyLock<Planes<InWords>> = LazyLock::new(|| Planes::new(InWords::Ends, in_words));
+pub(super) static IN_WORDS: LazyLock<Planes<InWords>> = LazyLock::new(|| Planes::new(InWords::Ends, in_words));
 
 /// What a character says of a `Σ` beside it (Unicode 17, section 3.13.1, "Cased" and "Case_Ignorable").
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum InWords {
+pub(super) enum InWords {
     /// There the word ends.
     Ends,
     /// There the word goes on.
@@ -48,23 +49,25 @@ pub(super) struct Lowercase {
     lower: &'static Mapping,
     in_words: &'static Planes<InWords>,
     sigma: Finder<'static>,
+    locale: Option<Locale>,
     invalid_utf8: InvalidUtf8,
 }
 
 impl Listed for Lowercase {
     const ABOUT: About = About {
         name: "lowercase",
-        summary: "lower case, in every script",
+        summary: "lower case, in every script, or as the language of its option `locale` has it",
         example: Example::new("lowercase", "ΟΔΟΣ İ", "οδος i̇"),
         streams: true,
         undone_by: None,
         source: "Unicode, toLowercase (3.13.2, rule R2, with Final_Sigma), as Python's str.lower()",
     };
 
-    type Own = Nothing;
+    type Own = locale::Own;
 
-    fn new(_: Option<Nothing>, site: &Site<'_>) -> Result<Lowercase, String> {
-        Ok(Lowercase::of(site.options.invalid_utf8))
+    fn new(own: Option<locale::Own>, site: &Site<'_>) -> Result<Lowercase, String> {
+        let locale = own.map(locale::Own::lower).transpose()?;
+        Ok(Lowercase { locale, ..Lowercase::of(site.options.invalid_utf8) })
     }
 }
 
@@ -73,6 +76,9 @@ const WITHIN_WORD: u64 = 1;
 
 impl Step for Lowercase {
     fn apply(&self, text: &mut Text<'_>, memory: &mut Memory, occasion: &Occasion<'_>) -> Result<(), Refusal> {
+        if let Some(locale) = &self.locale {
+            return locale.apply(text, self.invalid_utf8);
+        }
         memory.rejoin(text);
         let ascii = text.as_bytes().is_ascii();
         if !ascii {
@@ -91,11 +97,15 @@ impl Step for Lowercase {
     fn growth(&self) -> Growth {
         Growth::times(3) // an invalid byte to U+FFFD; U+0130 and U+023A only grow from 2 bytes to 3
     }
+
+    fn needs_messages(&self) -> bool {
+        self.locale.is_some()
+    }
 }
 
 impl Lowercase {
-    fn of(invalid_utf8: InvalidUtf8) -> Lowercase {
-        Lowercase { lower: &LOWER, in_words: &IN_WORDS, sigma: Finder::new("Σ"), invalid_utf8 }
+    pub(super) fn of(invalid_utf8: InvalidUtf8) -> Lowercase {
+        Lowercase { lower: &LOWER, in_words: &IN_WORDS, sigma: Finder::new("Σ"), locale: None, invalid_utf8 }
     }
 
     /// Makes each `Σ` in `bytes` what it becomes, and says how many bytes at their end must wait for
@@ -118,7 +128,7 @@ impl Lowercase {
         if end { 0 } else { utf8::unfinished(bytes) }
     }
 
-    fn in_words(&self, c: char) -> InWords {
+    pub(super) fn in_words(&self, c: char) -> InWords {
         self.in_words.get(c as usize).unwrap_or_else(|| in_words(c))
     }
 
@@ -136,7 +146,7 @@ impl Lowercase {
     }
 
     /// Whether a word goes on in `after`, if that can be said before more comes.
-    fn goes_on(&self, after: &[u8], end: bool) -> Option<bool> {
+    pub(super) fn goes_on(&self, after: &[u8], end: bool) -> Option<bool> {
         let mut window = after.get(..LOOK_AHEAD).unwrap_or(after);
         let all_there = end || window.len() == LOOK_AHEAD;
         loop {

@@ -5,21 +5,31 @@
 //! to remember. Nothing here has heard of sockets, messages or time.
 
 mod affix;
+mod ascii;
+mod ascii_case;
 mod base64;
 mod case;
+mod casefold;
 mod charset;
+mod controls;
 mod groups;
 mod hex;
 mod json;
+mod line_ends;
+mod locale;
 mod lowercase;
 mod map;
 mod memory;
+mod mixed_case;
+mod normalize;
 mod percent;
 mod policy;
 mod registry;
 mod replace;
+mod reverse;
 mod rot13;
 mod service;
+mod space;
 mod template;
 mod text;
 #[cfg(test)]
@@ -55,6 +65,12 @@ pub trait Step: Send + Sync {
 
     /// Whether it speaks of the connection, and so needs a [`Context`].
     fn wants_context(&self) -> bool {
+        false
+    }
+
+    /// Whether its options make it need whole messages, though [without them](About::streams) it works
+    /// on any cut of the bytes.
+    fn needs_messages(&self) -> bool {
         false
     }
 }

@@ -4,7 +4,10 @@
 //! `registry!` below; the tests that walk the registry then cover it.
 
 use super::{Files, Growth, Memory, Occasion, Options, Refusal, Step, Text};
-use super::{affix, base64, charset, hex, json, lowercase, map, percent, replace, rot13, service, uppercase};
+use super::{
+    affix, ascii, ascii_case, base64, casefold, charset, controls, hex, json, line_ends, lowercase, map, mixed_case,
+    normalize, percent, replace, reverse, rot13, service, space, uppercase,
+};
 use serde::de::{DeserializeOwned, DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde::{Deserialize, de};
 use std::fmt;
@@ -13,10 +16,26 @@ registry![
     // case
     uppercase::Uppercase,
     lowercase::Lowercase,
+    mixed_case::Titlecase,
+    mixed_case::Capitalize,
+    mixed_case::Swapcase,
+    casefold::Casefold,
+    ascii_case::AsciiUppercase,
+    ascii_case::AsciiLowercase,
+    // Unicode
+    normalize::Normalize,
+    ascii::Ascii,
+    controls::StripControls,
     // charsets
     charset::Decode,
     charset::Encode,
     // order and space
+    reverse::Reverse,
+    space::Trim,
+    space::Squeeze,
+    space::ExpandTabs,
+    line_ends::Lf,
+    line_ends::Crlf,
     affix::Prefix,
     affix::Suffix,
     // coding
@@ -48,7 +67,8 @@ pub struct About {
     pub summary: &'static str,
     /// The step at work.
     pub example: Example,
-    /// Whether it works on any cut of the bytes; otherwise it needs whole messages.
+    /// Whether, without options that [say otherwise](Choice::needs_messages), it works on any cut of
+    /// the bytes; else it needs whole messages.
     pub streams: bool,
     /// The step, as it is written, that makes what it was again of what this one made of any bytes.
     pub undone_by: Option<&'static str>,
@@ -173,6 +193,12 @@ impl Choice {
     #[must_use]
     pub fn about(&self) -> &'static About {
         self.about
+    }
+
+    /// Whether it works on whole messages only.
+    #[must_use]
+    pub fn needs_messages(&self) -> bool {
+        !self.about.streams || self.step.needs_messages()
     }
 
     /// How much longer it can make a text.
@@ -310,7 +336,10 @@ pub fn plainly(message: &str) -> String {
             };
             format!("unknown value \"{found}\"; {cure}")
         }
-        _ => format!("{}; expected {expected}", what.replace("invalid type: ", "found ")),
+        _ => {
+            let expected = expected.replace("i64", "a whole number");
+            format!("{}; expected {expected}", what.replace("invalid type: ", "found "))
+        }
     }
 }
 

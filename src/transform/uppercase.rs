@@ -4,7 +4,8 @@
 //! gives the same text; only a character cut in half waits for its rest.
 
 use super::case::{self, Mapping};
-use super::registry::{Example, Listed, Nothing, Site};
+use super::locale::{self, Locale};
+use super::registry::{Example, Listed, Site};
 use super::utf8::{self, InvalidUtf8};
 use super::{About, Growth, Memory, Occasion, Refusal, Step, Text};
 use std::sync::LazyLock;
@@ -14,34 +15,39 @@ static UPPER: LazyLock<Mapping> =
 
 pub(super) struct Uppercase {
     upper: &'static Mapping,
+    locale: Option<Locale>,
     invalid_utf8: InvalidUtf8,
 }
 
 impl Listed for Uppercase {
     const ABOUT: About = About {
         name: "uppercase",
-        summary: "upper case, in every script",
+        summary: "upper case, in every script, or as the language of its option `locale` has it",
         example: Example::new("uppercase", "straße ﬁ", "STRASSE FI"),
         streams: true,
         undone_by: None,
         source: "Unicode, toUppercase (3.13.2, rule R1), as Python's str.upper()",
     };
 
-    type Own = Nothing;
+    type Own = locale::Own;
 
-    fn new(_: Option<Nothing>, site: &Site<'_>) -> Result<Uppercase, String> {
-        Ok(Uppercase::of(site.options.invalid_utf8))
+    fn new(own: Option<locale::Own>, site: &Site<'_>) -> Result<Uppercase, String> {
+        let locale = own.map(locale::Own::upper).transpose()?;
+        Ok(Uppercase { locale, ..Uppercase::of(site.options.invalid_utf8) })
     }
 }
 
 impl Uppercase {
     fn of(invalid_utf8: InvalidUtf8) -> Uppercase {
-        Uppercase { upper: &UPPER, invalid_utf8 }
+        Uppercase { upper: &UPPER, locale: None, invalid_utf8 }
     }
 }
 
 impl Step for Uppercase {
     fn apply(&self, text: &mut Text<'_>, memory: &mut Memory, occasion: &Occasion<'_>) -> Result<(), Refusal> {
+        if let Some(locale) = &self.locale {
+            return locale.apply(text, self.invalid_utf8);
+        }
         memory.rejoin(text);
         if text.as_bytes().is_ascii() {
             text.as_mut_bytes().make_ascii_uppercase();
@@ -55,6 +61,10 @@ impl Step for Uppercase {
 
     fn growth(&self) -> Growth {
         Growth::times(3) // U+0390, 2 bytes to 6; an invalid byte to U+FFFD
+    }
+
+    fn needs_messages(&self) -> bool {
+        self.locale.is_some()
     }
 }
 

@@ -73,6 +73,61 @@ pub(super) fn rewrite_chars(
     })
 }
 
+/// Rewrites `text` unit by unit, a character or a maximal subpart of bytes that are none; a character
+/// that the end of a read cut in half waits for its rest.
+///
+/// # Errors
+///
+/// The first that `write` gives; `text` is then what came before that unit.
+pub(super) fn rewrite_units(
+    text: &mut Text<'_>,
+    memory: &mut Memory,
+    occasion: &Occasion<'_>,
+    mut write: impl FnMut(Result<char, &[u8]>, &mut Vec<u8>) -> Result<(), Refusal>,
+) -> Result<(), Refusal> {
+    memory.rejoin(text);
+    if !occasion.end {
+        memory.hold_back(text, unfinished(text.as_bytes()));
+    }
+    text.rewrite(|from, to| {
+        for chunk in from.utf8_chunks() {
+            chunk.valid().chars().try_for_each(|c| write(Ok(c), to))?;
+            if !chunk.invalid().is_empty() {
+                write(Err(chunk.invalid()), to)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Treats bytes in `text` that are not UTF-8 as `policy` says, and changes nothing else.
+///
+/// # Errors
+///
+/// [`Refusal::InvalidUtf8`] under [`InvalidUtf8::Close`]; `text` is then what came before those bytes.
+pub(super) fn treat_invalid(text: &mut Text<'_>, policy: InvalidUtf8) -> Result<(), Refusal> {
+    if policy == InvalidUtf8::Pass || str::from_utf8(text.as_bytes()).is_ok() {
+        return Ok(());
+    }
+    text.rewrite(|from, to| {
+        for chunk in from.utf8_chunks() {
+            to.extend_from_slice(chunk.valid().as_bytes());
+            if !chunk.invalid().is_empty() {
+                policy.treat(chunk.invalid(), to)?;
+            }
+        }
+        Ok(())
+    })
+}
+
+/// Writes `c` as UTF-8.
+pub(super) fn push(to: &mut Vec<u8>, c: char) {
+    match u8::try_from(c) {
+        Ok(byte) if byte.is_ascii() => to.push(byte),
+        _ => to.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes()),
+    }
+}
+
 /// The character that `bytes` begin with, or else the bytes that stand for none: a maximal subpart
 /// (Unicode 17, section 3.9), and nothing where there are no bytes.
 pub(super) fn first(bytes: &[u8]) -> Result<char, &[u8]> {

@@ -7,6 +7,7 @@ mod common;
 
 mod charsets;
 mod coding;
+mod words;
 
 use std::io::Write;
 use std::process::{Command, Stdio};
