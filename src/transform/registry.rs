@@ -94,10 +94,15 @@ impl Example {
     }
 }
 
-/// `bytes` as they may be shown on one line: text as it is but for its controls, all else in escapes.
+/// `bytes` as they may be shown on one line: text as it is but for its controls and the accents that
+/// would hide in the character before, all else in escapes.
 #[must_use]
 pub fn shown(bytes: &[u8]) -> String {
-    let escaped = |c: char| if c.is_control() || c == '\\' { c.escape_default().to_string() } else { c.to_string() };
+    let escaped = |c: char| match c {
+        '\\' | '\u{300}'..='\u{36F}' => c.escape_default().to_string(),
+        c if c.is_control() => c.escape_default().to_string(),
+        c => c.to_string(),
+    };
     match str::from_utf8(bytes) {
         Ok(text) => text.chars().map(escaped).collect(),
         Err(_) => bytes.escape_ascii().to_string(),

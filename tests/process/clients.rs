@@ -90,7 +90,7 @@ fn every_step_answers_netcat_as_its_example_says() {
         let (answer, expected) = (answer.escape_ascii().to_string(), about.example.output.escape_ascii().to_string());
         match about.name {
             "whoami" => {
-                assert!(answer.starts_with("peer=127.0.0.1:") && answer.ends_with(" message=hello"), "{answer}")
+                assert!(answer.starts_with("peer=127.0.0.1:") && answer.ends_with(" message=hello"), "{answer}");
             }
             _ => assert_eq!(answer, expected, "{}", about.name),
         }
