@@ -67,7 +67,8 @@ fn a_client_that_talks_through_the_stop_is_served_to_its_end() {
 /// these are more than one turn of the loop hears of.
 #[test]
 fn clients_that_spoke_while_the_process_was_stopped_are_answered() {
-    let process = Process::start(&format!("{SOMEWHERE}workers = 1\n[limits]\nidle_timeout = \"1s\"\n"));
+    let process = Process::start(&format!("{SOMEWHERE}workers = 1\n[limits]\nidle_timeout = \"3s\"\n"));
+    // the first of them must not have been silent for so long when the last has spoken
     let mut clients: Vec<_> = (0..1500).map(|_| connect(process.address())).collect();
     for client in &mut clients {
         exchange(client);
@@ -77,7 +78,7 @@ fn clients_that_spoke_while_the_process_was_stopped_are_answered() {
         client.write_all(b"hello").unwrap();
     }
     // longer than a client may be silent
-    std::thread::sleep(Duration::from_millis(1500));
+    std::thread::sleep(Duration::from_millis(3500));
     process.kill(Signal::CONT);
     for client in &mut clients {
         hear(client);
