@@ -31,6 +31,11 @@ systemd:
 deny:
     cargo deny check licenses bans sources
 
+# bytes that break something, looked for by each fuzz target for so many seconds
+fuzz seconds="300":
+    cd fuzz && for target in framing chain config; do \
+        cargo fuzz run -s none $target -- -max_total_time={{seconds}} -max_len=600 || exit 1; done
+
 # the README's table of steps, made anew from the registry
 readme:
     cargo run --quiet -- transforms --markdown > target/steps.md

@@ -4,7 +4,9 @@
 
 use shoutd::framing;
 use shoutd::session::EndReason;
+use std::path::Path;
 use std::process::Command;
+use std::{env, fs};
 
 const README: &str = include_str!("../README.md");
 
@@ -32,4 +34,41 @@ fn the_readme_lists_every_reason_for_an_end() {
     for reason in EndReason::ALL {
         row(&format!("| `{}` |", reason.word()));
     }
+}
+
+/// The blocks of the README in this language, each with the one before it.
+fn blocks(language: &str) -> Vec<(&'static str, &'static str)> {
+    let (mut blocks, mut before) = (Vec::new(), "");
+    for block in README.split("\n```").skip(1).step_by(2) {
+        let (kind, text) = block.split_once('\n').unwrap();
+        if kind == language {
+            blocks.push((before, text));
+        }
+        before = text;
+    }
+    blocks
+}
+
+/// What stands behind each `$` is typed into a shell, and what it prints is what the README shows.
+#[test]
+fn the_readmes_transforms_and_tests_print_what_it_shows() {
+    let program = Path::new(env!("CARGO_BIN_EXE_shoutd")).parent().unwrap().display().to_string();
+    let mut typed = 0;
+    for (before, block) in blocks("console") {
+        if !block.contains("shoutd transform") && !block.contains("hues.toml") {
+            continue;
+        }
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join("hues.toml"), before).unwrap();
+        for command in block.strip_prefix("$ ").unwrap().split("\n$ ") {
+            let (command, shown) = command.split_once('\n').unwrap();
+            let path = format!("{program}:{}", env::var("PATH").unwrap());
+            let mut shell = Command::new("sh");
+            let output = shell.args(["-c", command]).env("PATH", path).current_dir(&folder).output().unwrap();
+            let printed = [output.stdout, output.stderr].concat();
+            assert_eq!(String::from_utf8(printed).unwrap().trim_end(), shown.trim_end(), "{command}");
+            typed += 1;
+        }
+    }
+    assert_eq!(typed, 4);
 }

@@ -51,7 +51,8 @@ Example:
 
 pub(super) const CHECK: &str = "\
 Exit code 0 if all is good, 78 if not; the mistakes stand on standard error, and so do warnings
-of what is allowed but hardly meant.
+of what is allowed but hardly meant. The file's own [[test]]s are run, too; a test that fails shows
+what was expected and what came.
 
 Example:
   shoutd check -c config.toml";
@@ -66,10 +67,13 @@ Examples:
   shoutd config --json";
 
 pub(super) const TRANSFORM: &str = "\
-Without STEPS, the configuration's are taken.
+Without STEPS, the configuration's are taken. With --explain, what is printed is the text of each
+message, or under the framing stream of each read, before and after each step.
 
 Examples:
   echo Grüße | shoutd transform uppercase
+  shoutd transform '{ decode = \"cp1252\" }' crlf < feed.txt
+  echo ' a  b ' | shoutd transform trim squeeze --framing line --explain
   shoutd transform lowercase --framing line < names.txt
   shoutd transform lowercase echo --framing line --max-message 1MiB < long.txt
   shoutd transform -c config.toml --listener feed";
@@ -77,4 +81,5 @@ Examples:
 pub(super) const TRANSFORMS: &str = "\
 Examples:
   shoutd transforms
-  shoutd transforms --json";
+  shoutd transforms --json
+  shoutd transforms --markdown";
