@@ -19,16 +19,17 @@
 //! *Ending* and *Lingering* are the staged close: closing a socket with unread input makes the
 //! kernel send a reset, which may destroy an answer that is still under way (RFC 1122, 4.2.2.13).
 
+mod answer;
 mod end_reason;
 mod service;
 
+pub use answer::Desk;
 pub use end_reason::EndReason;
 pub use service::{Limits, Service};
 
 use crate::deadlines::Moment;
-use crate::framing::{Framing, Input, Messages, OnLong, Piece, Rest};
-use crate::metrics::Counters;
-use crate::transform::{self, Context, Memories, Occasion, Refusal, Scratch, Text};
+use crate::framing::{Framing, Rest};
+use crate::transform::{Context, Memories};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -36,9 +37,6 @@ use std::time::Duration;
 const LINGER: Duration = Duration::from_secs(2);
 /// How many bytes are read and thrown away meanwhile.
 const LINGER_BYTES: u32 = 64 * 1024;
-/// What a desk's buffers may keep between two connections: a whole read, grown threefold.
-const DESK_BYTES: usize = 192 * 1024;
-
 /// What the session wants of the world next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
@@ -55,14 +53,6 @@ pub enum Action {
         /// Whether to reset the connection.
         reset: bool,
     },
-}
-
-/// What a thread lends to each of its sessions in turn: buffers, and a sheet to count on.
-#[derive(Debug, Default)]
-pub struct Desk {
-    scratch: Scratch,
-    answers: Vec<u8>,
-    counters: Arc<Counters>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -196,16 +186,7 @@ impl Session {
     /// Takes that the connection is open, and gives the greeting, as
     /// [`handle_input`](Self::handle_input) gives an answer.
     pub fn handle_opened<'d>(&mut self, desk: &'d mut Desk) -> &'d [u8] {
-        desk.tidy();
-        if let Some(greeting) = &self.service.greeting {
-            let mut text = Vec::new();
-            greeting.write(b"", self.context(), &mut text);
-            match &self.service.framing {
-                Framing::Stream => desk.answers = text,
-                Framing::Messages(messages) => messages.frame_unasked(&text, &mut desk.answers),
-            }
-        }
-        &desk.answers
+        self.greet(desk)
     }
 
     /// Takes what a read gave, at most [`read_size`](Self::read_size) bytes, and gives the answer,
@@ -394,121 +375,6 @@ impl Session {
         self.answer(&mut [], true, desk, now)
     }
 
-    fn answer<'d>(&mut self, input: &'d mut [u8], end: bool, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
-        desk.tidy();
-        let service = Arc::clone(&self.service);
-        match &service.framing {
-            Framing::Stream => self.answer_text(input, end, desk, now),
-            Framing::Messages(messages) => {
-                self.answer_messages(messages, input, end, desk, now);
-                &desk.answers
-            }
-        }
-    }
-
-    fn answer_text<'d>(&mut self, input: &'d mut [u8], end: bool, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
-        let mut memories = self.held.as_mut().map(|held| std::mem::take(&mut held.memories)).unwrap_or_default();
-        let mut text = Text::new(input, &mut desk.scratch);
-        let result = self.transform(&mut text, &mut memories, end);
-        if self.held.is_some() || !memories.are_at_rest() {
-            let held = self.held();
-            held.begun = memories.hold_text().then_some(now);
-            held.memories = memories;
-        }
-        if let Err(refusal) = result {
-            if let Refusal::Reply(line) = &refusal {
-                // there is no next message to go on with; the line is one whatever came before it
-                desk.counters.bad_input.add(1);
-                text.append([b"\n", line.as_bytes(), b"\n"].concat().as_slice());
-            }
-            self.begin_ending(refusal.into());
-        }
-        self.release();
-        text.into_bytes()
-    }
-
-    fn answer_messages(&mut self, messages: &Messages, read: &mut [u8], end: bool, desk: &mut Desk, now: Moment) {
-        let held = self.held.as_mut().filter(|held| !held.rest.is_empty());
-        let (rest, mut begun) = held.map_or_else(Default::default, |held| (std::mem::take(&mut held.rest), held.begun));
-        let mut input = Input::new(rest, read, end);
-        let (mut refused, mut count) = (None, 0);
-        while refused.is_none()
-            && let Some(piece) = input.next(messages)
-        {
-            let counters = &desk.counters;
-            match piece {
-                Piece::Message { body, ending, cut_off } => {
-                    (begun, count) = (None, count + 1);
-                    // where a character is cut off, none of it is answered
-                    let whole = body.len() - if cut_off { transform::unfinished(body) } else { 0 };
-                    let body = body.split_at_mut(whole).0;
-                    refused = self.answer_message(messages, body, ending, desk).err();
-                }
-                Piece::TooLong(len) => {
-                    counters.too_long.add(1);
-                    let untold = messages.frames.longest() < len;
-                    match messages.on_long {
-                        OnLong::Pass if messages.frames.longest().is_some() && untold => {
-                            refused = Some(EndReason::MessageTooLong);
-                        }
-                        OnLong::Pass => messages.frames.begin(len.unwrap_or(0), &mut desk.answers),
-                        OnLong::Close => refused = Some(EndReason::MessageTooLong),
-                        OnLong::Truncate | OnLong::Drop => {}
-                    }
-                }
-                Piece::Part(text) => desk.answers.extend_from_slice(text),
-                Piece::End(ending) => {
-                    begun = None;
-                    messages.frames.finish(messages.ending(ending, None), &mut desk.answers);
-                }
-                Piece::Dropped => begun = None,
-                Piece::CutShort => counters.cut_short.add(1),
-                Piece::Malformed => refused = Some(EndReason::BadFrame),
-            }
-        }
-        desk.counters.messages.add(count);
-        let rest = input.into_rest();
-        if !rest.is_empty() && refused.is_none() {
-            let held = self.held();
-            (held.rest, held.begun) = (rest, begun.or(Some(now)));
-        } else if let Some(held) = &mut self.held {
-            held.begun = None;
-        }
-        if let Some(reason) = refused {
-            self.begin_ending(reason);
-        }
-        self.release();
-    }
-
-    /// Answers one message on `desk`, or says why it ends the connection.
-    fn answer_message(
-        &self,
-        messages: &Messages,
-        body: &mut [u8],
-        ending: &[u8],
-        desk: &mut Desk,
-    ) -> Result<(), EndReason> {
-        let mut text = Text::new(body, &mut desk.scratch);
-        match self.transform(&mut text, &mut Memories::default(), true) {
-            Ok(()) if text.is_withheld() => {}
-            Ok(()) => messages.frame(text.as_bytes(), ending, text.ending(), &mut desk.answers),
-            Err(Refusal::Reply(line)) => {
-                desk.counters.bad_input.add(1);
-                messages.frame(line.as_bytes(), ending, text.ending(), &mut desk.answers);
-            }
-            Err(refusal) => return Err(refusal.into()),
-        }
-        Ok(())
-    }
-
-    fn transform(&self, text: &mut Text<'_>, memories: &mut Memories, end: bool) -> Result<(), Refusal> {
-        self.service.pipeline.apply(text, memories, &Occasion { end, context: self.context() })
-    }
-
-    fn context(&self) -> &Context {
-        self.context.as_deref().unwrap_or_else(|| Context::nobody())
-    }
-
     /// Reads ask for four times as much when the last one was filled, and for less again when a
     /// quarter would have done.
     fn adapt_read_size(&mut self, len: usize) {
@@ -556,20 +422,6 @@ impl Session {
         if self.held.as_ref().is_some_and(|held| held.is_empty()) {
             self.held = None;
         }
-    }
-}
-
-impl Desk {
-    /// A desk whose sessions count on `counters`.
-    #[must_use]
-    pub fn new(counters: Arc<Counters>) -> Desk {
-        Desk { counters, ..Desk::default() }
-    }
-
-    fn tidy(&mut self) {
-        self.answers.clear();
-        self.answers.shrink_to(DESK_BYTES);
-        self.scratch.shrink_to(DESK_BYTES);
     }
 }
 
