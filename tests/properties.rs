@@ -322,6 +322,28 @@ proptest! {
     }
 
     #[test]
+    fn with_replace_bytes_that_are_no_text_are_what_stands_for_them(text in awkward()) {
+        let lossy = String::from_utf8_lossy(&text);
+        for step in [
+            "uppercase",
+            "lowercase",
+            "titlecase",
+            "capitalize",
+            "swapcase",
+            "casefold",
+            "trim",
+            "squeeze",
+            "expand_tabs",
+            "strip_controls",
+            r#"{ normalize = "nfc" }"#,
+            r#"{ normalize = "nfkd" }"#,
+        ] {
+            let pipeline = pipeline(&[step], invalid_utf8(InvalidUtf8::Replace));
+            prop_assert_eq!(whole(&pipeline, &text), whole(&pipeline, lossy.as_bytes()), "{}", step);
+        }
+    }
+
+    #[test]
     fn with_close_the_answer_ends_where_the_text_does(text in awkward()) {
         for name in streaming() {
             let (answer, done) = whole(&pipeline(&[name], invalid_utf8(InvalidUtf8::Close)), &text);
