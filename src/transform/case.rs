@@ -10,7 +10,7 @@
 //! character wherever it stands: those of a whole block are marked at once, and then only the marks are
 //! followed, however many bytes lie between.
 
-use super::utf8::InvalidUtf8;
+use super::utf8::{self, InvalidUtf8, is_continuation, padded};
 use super::{Refusal, Text};
 
 /// A full mapping of single characters: the Unicode Standard's `Uppercase_Mapping(C)`, say.
@@ -126,7 +126,7 @@ impl Mapping {
     /// [`Refusal::InvalidUtf8`] under [`InvalidUtf8::Close`]; `text` is then what came before those
     /// bytes, mapped.
     pub(super) fn apply(&self, text: &mut Text<'_>, policy: InvalidUtf8) -> Result<(), Refusal> {
-        let result = treat_invalid(text, policy);
+        let result = utf8::treat_invalid(text, policy);
         self.map(text);
         result
     }
@@ -256,45 +256,6 @@ impl Mapping {
     }
 }
 
-/// Does to the bytes of `text` that are not UTF-8 what `policy` says.
-fn treat_invalid(text: &mut Text<'_>, policy: InvalidUtf8) -> Result<(), Refusal> {
-    if policy == InvalidUtf8::Pass || is_utf8(text.as_bytes()) {
-        return Ok(());
-    }
-    text.rewrite(|from, to| {
-        for chunk in from.utf8_chunks() {
-            to.extend_from_slice(chunk.valid().as_bytes());
-            if !chunk.invalid().is_empty() {
-                policy.treat(chunk.invalid(), to)?;
-            }
-        }
-        Ok(())
-    })
-}
-
-/// Whether all of `bytes` is UTF-8, as [`str::from_utf8`] says it too, but without a branch at each end
-/// of a run of ASCII.
-fn is_utf8(bytes: &[u8]) -> bool {
-    // Zeros expect nothing, and are never expected.
-    let head = [[0; 3], padded(bytes)];
-    let tail = [padded(bytes.split_at(bytes.len().saturating_sub(3)).1), [0; 3]];
-    !is_wrong(bytes) && !is_wrong(head.as_flattened()) && !is_wrong(tail.as_flattened())
-}
-
-/// Whether any of `bytes` but the first three is not what the three before it ask for (Unicode 17, table
-/// 3-7, "Well-Formed UTF-8 Byte Sequences").
-fn is_wrong(bytes: &[u8]) -> bool {
-    let from = |start| bytes.get(start..).unwrap_or_default();
-    let quartets = from(0).iter().zip(from(1)).zip(from(2)).zip(from(3));
-    quartets.fold(false, |wrong, (((&a, &b), &c), &d)| {
-        let misplaced = is_continuation(d) != (a >= 0xF0 || b >= 0xE0 || c >= 0xC0);
-        let none = matches!(d, 0xC0 | 0xC1 | 0xF5..);
-        let overlong = c == 0xE0 && d < 0xA0 || c == 0xF0 && d < 0x90;
-        let beyond = c == 0xED && d > 0x9F || c == 0xF4 && d > 0x8F;
-        wrong | misplaced | none | overlong | beyond
-    })
-}
-
 /// One bit for each byte of `block` that may begin a character with case, the lowest for the first.
 fn mark(block: &[u8; BLOCK]) -> u64 {
     let mut flags = [0_u8; BLOCK];
@@ -334,58 +295,10 @@ fn low6(byte: u8) -> usize {
     usize::from(byte & 0x3F)
 }
 
-fn is_continuation(byte: u8) -> bool {
-    byte & 0xC0 == 0x80
-}
-
-/// The first of `bytes`, with zeros after them where there are fewer.
-fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut padded = [0; N];
-    for (to, from) in padded.iter_mut().zip(bytes) {
-        *to = *from;
-    }
-    padded
-}
-
 /// Writes `chars` as UTF-8.
 pub(super) fn extend(to: &mut Vec<u8>, chars: impl Iterator<Item = char>) {
     for c in chars {
         to.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-    }
-}
-
-/// A property of the characters of planes 0 and 1, kept once for all blocks of 64 that are alike:
-/// most have no case at all, and so all of them together stay in the processor's cache.
-pub(super) struct Planes<T> {
-    /// Where in `values` each block is.
-    starts: Box<[u32; 0x2_0000 / 64]>,
-    values: Vec<T>,
-}
-
-impl<T: Copy + PartialEq> Planes<T> {
-    /// What is true `of` each character, and `of_none` for the surrogates.
-    pub(super) fn new(of_none: T, of: impl Fn(char) -> T) -> Planes<T> {
-        let mut starts = Box::new([0; _]);
-        let mut values = Vec::new();
-        for (start, first) in starts.iter_mut().zip((0..).step_by(64)) {
-            let mut block = [of_none; 64];
-            for (value, code) in block.iter_mut().zip(first..) {
-                *value = char::from_u32(code).map_or(of_none, &of);
-            }
-            let (known, _) = values.as_chunks();
-            let place = known.iter().position(|other| *other == block).unwrap_or_else(|| {
-                values.extend(block);
-                values.len() / 64 - 1
-            });
-            *start = u32::try_from(place * 64).unwrap_or(u32::MAX);
-        }
-        Planes { starts, values }
-    }
-
-    /// The property of the character `code`, if it is in plane 0 or 1.
-    pub(super) fn get(&self, code: usize) -> Option<T> {
-        let start = *self.starts.get(code / 64)? as usize;
-        self.values.get(start + code % 64).copied()
     }
 }
 
@@ -425,40 +338,5 @@ mod tests {
                 assert_eq!(mark(&block), u64::from(cased) << at, "{byte:x} at {at}");
             }
         }
-    }
-
-    #[test]
-    fn what_is_utf8_is_what_the_standard_library_says() {
-        // The bounds of table 3-7.
-        let bytes = b"\x00\x7F\x80\x8F\x90\x9F\xA0\xBF\xC0\xC1\xC2\xDF\xE0\xE1\xEC\xED\xEE\xEF\xF0\xF1\xF3\xF4\xF5\xFF";
-        let mut sequences = vec![Vec::new()];
-        for len in 0..=4 {
-            for sequence in &sequences {
-                let within = [b"aaaa".as_slice(), sequence, "éaaaa".as_bytes()].concat();
-                for text in [sequence, &within] {
-                    assert_eq!(is_utf8(text), str::from_utf8(text).is_ok(), "{text:x?}");
-                }
-            }
-            if len < 4 {
-                let longer =
-                    sequences.iter().flat_map(|sequence| bytes.map(|byte| [sequence.as_slice(), &[byte]].concat()));
-                sequences = longer.collect();
-            }
-        }
-    }
-
-    #[test]
-    fn a_property_is_found_again_for_every_character_of_planes_0_and_1() {
-        let planes = Planes::new(None, |c| Some(u32::from(c) % 97));
-        for code in 0..0x2_0000_u32 {
-            let expected = char::from_u32(code).map(|c| u32::from(c) % 97);
-            assert_eq!(planes.get(code as usize), Some(expected), "U+{code:04X}");
-        }
-        assert_eq!(planes.get(0x2_0000), None);
-    }
-
-    #[test]
-    fn blocks_that_are_alike_are_kept_once() {
-        assert_eq!(Planes::new(false, |c| c == 'a').values.len(), 2 * 64);
     }
 }

@@ -6,8 +6,9 @@
 //! those bytes after it decides otherwise. As that is counted in the text and not in the reads, any
 //! cut gives the same text.
 
-use super::case::{self, Mapping, Planes};
+use super::case::{self, Mapping};
 use super::locale::{self, Locale};
+use super::planes::Planes;
 use super::registry::{Example, Listed, Site};
 use super::utf8::{self, InvalidUtf8};
 use super::{About, Growth, Memory, Occasion, Refusal, Step, Text};
@@ -167,23 +168,11 @@ impl Lowercase {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transform::{Context, Scratch};
+    use crate::transform::trial;
 
     /// What each read is answered with, and then the end.
     fn answers(reads: &[&str]) -> Vec<String> {
-        let (mut memory, mut scratch) = (Memory::default(), Scratch::default());
-        let step = Lowercase::of(InvalidUtf8::Pass);
-        let reads = reads.iter().map(|read| (*read, false)).chain([("", true)]);
-        let answers = reads.map(|(read, end)| {
-            let mut read = read.as_bytes().to_vec();
-            let mut text = Text::new(&mut read, &mut scratch);
-            step.apply(&mut text, &mut memory, &Occasion { end, context: &Context::default() }).unwrap();
-            assert!(memory.held.len() < "Σ".len() + LOOK_AHEAD);
-            String::from_utf8(text.into_bytes().to_vec()).unwrap()
-        });
-        let answers = answers.collect();
-        assert!(memory.is_at_rest());
-        answers
+        trial::answers(&Lowercase::of(InvalidUtf8::Pass), "Σ".len() + LOOK_AHEAD - 1, reads)
     }
 
     #[test]

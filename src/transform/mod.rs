@@ -23,6 +23,7 @@ mod memory;
 mod mixed_case;
 mod normalize;
 mod percent;
+mod planes;
 mod policy;
 mod registry;
 mod replace;

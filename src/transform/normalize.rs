@@ -7,7 +7,7 @@
 //! the reads, so that any cut of the bytes gives the same answer. Such a run of marks is in no language;
 //! UAX #15 lets a "Stream-Safe" text have 30 in a row.
 
-use super::case::Planes;
+use super::planes::Planes;
 use super::registry::{Example, Listed, Site};
 use super::utf8::{self, InvalidUtf8};
 use super::{About, Growth, Memory, Occasion, Refusal, Step, Text};
@@ -221,25 +221,13 @@ impl Normalize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transform::{Context, Scratch};
+    use crate::transform::trial;
 
     const FORMS: [Form; 4] = [Form::Nfc, Form::Nfd, Form::Nfkc, Form::Nfkd];
 
     /// What each read is answered with, and then the end.
     fn answers(form: Form, reads: &[&str]) -> Vec<String> {
-        let (mut memory, mut scratch) = (Memory::default(), Scratch::default());
-        let step = Normalize::of(form, InvalidUtf8::Pass);
-        let reads = reads.iter().map(|read| (*read, false)).chain([("", true)]);
-        let answers = reads.map(|(read, end)| {
-            let mut read = read.as_bytes().to_vec();
-            let mut text = Text::new(&mut read, &mut scratch);
-            step.apply(&mut text, &mut memory, &Occasion { end, context: &Context::default() }).unwrap();
-            assert!(memory.held.len() <= SEGMENT);
-            String::from_utf8(text.into_bytes().to_vec()).unwrap()
-        });
-        let answers = answers.collect();
-        assert!(memory.is_at_rest());
-        answers
+        trial::answers(&Normalize::of(form, InvalidUtf8::Pass), SEGMENT, reads)
     }
 
     #[test]

@@ -159,21 +159,11 @@ impl Step for ExpandTabs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transform::{Context, NoFiles, Options, Scratch};
+    use crate::transform::{NoFiles, Options, trial};
 
     /// What each read is answered with by `step`, and then the end.
     fn answers(step: &dyn Step, reads: &[&str]) -> Vec<String> {
-        let (mut memory, mut scratch) = (Memory::default(), Scratch::default());
-        let reads = reads.iter().map(|read| (*read, false)).chain([("", true)]);
-        let answers = reads.map(|(read, end)| {
-            let mut read = read.as_bytes().to_vec();
-            let mut text = Text::new(&mut read, &mut scratch);
-            step.apply(&mut text, &mut memory, &Occasion { end, context: &Context::default() }).unwrap();
-            String::from_utf8(text.into_bytes().to_vec()).unwrap()
-        });
-        let answers = answers.collect();
-        assert!(memory.is_at_rest());
-        answers
+        trial::answers(step, 3, reads)
     }
 
     #[test]

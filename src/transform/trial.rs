@@ -1,7 +1,7 @@
 //! How the tests at the foot of a step's file try it: built as the configuration builds it, and read by read.
 
 use super::{Choice, Context, Files, Memories, Occasion, OnError, Options, Pipeline, Refusal, Scratch, Site};
-use super::{StepSeed, Text};
+use super::{Memory, Step, StepSeed, Text};
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 
@@ -19,6 +19,23 @@ pub(super) fn build(step: impl Into<Value>, on_error: OnError, files: &dyn Files
     let site = Site { options: Options { on_error, ..Options::default() }, files };
     let step: Result<Choice, _> = StepSeed(site).deserialize(step.into());
     step.map(|step| Pipeline::new(vec![step])).map_err(|error| error.to_string())
+}
+
+/// What `step` answers to each of `reads`, and then to the end; between them it holds back at most so
+/// many bytes.
+pub(super) fn answers(step: &dyn Step, holds: usize, reads: &[&str]) -> Vec<String> {
+    let (mut memory, mut scratch) = (Memory::default(), Scratch::default());
+    let reads = reads.iter().map(|read| (*read, false)).chain([("", true)]);
+    let answers = reads.map(|(read, end)| {
+        let mut read = read.as_bytes().to_vec();
+        let mut text = Text::new(&mut read, &mut scratch);
+        step.apply(&mut text, &mut memory, &Occasion { end, context: &Context::default() }).unwrap();
+        assert!(memory.held.len() <= holds, "{} bytes", memory.held.len());
+        String::from_utf8(text.into_bytes().to_vec()).unwrap()
+    });
+    let answers = answers.collect();
+    assert!(memory.is_at_rest());
+    answers
 }
 
 /// What `step` answers to `reads`, of which the last one ends the text, and whether it waited before that.

@@ -58,18 +58,12 @@ pub(super) fn rewrite_chars(
     policy: InvalidUtf8,
     mut write: impl FnMut(char, &mut Vec<u8>),
 ) -> Result<(), Refusal> {
-    memory.rejoin(text);
-    if !occasion.end {
-        memory.hold_back(text, unfinished(text.as_bytes()));
-    }
-    text.rewrite(|from, to| {
-        for chunk in from.utf8_chunks() {
-            chunk.valid().chars().for_each(|c| write(c, to));
-            if !chunk.invalid().is_empty() {
-                policy.treat(chunk.invalid(), to)?;
-            }
+    rewrite_units(text, memory, occasion, |unit, to| match unit {
+        Ok(c) => {
+            write(c, to);
+            Ok(())
         }
-        Ok(())
+        Err(invalid) => policy.treat(invalid, to),
     })
 }
 
@@ -106,7 +100,7 @@ pub(super) fn rewrite_units(
 ///
 /// [`Refusal::InvalidUtf8`] under [`InvalidUtf8::Close`]; `text` is then what came before those bytes.
 pub(super) fn treat_invalid(text: &mut Text<'_>, policy: InvalidUtf8) -> Result<(), Refusal> {
-    if policy == InvalidUtf8::Pass || str::from_utf8(text.as_bytes()).is_ok() {
+    if policy == InvalidUtf8::Pass || is_utf8(text.as_bytes()) {
         return Ok(());
     }
     text.rewrite(|from, to| {
@@ -118,6 +112,42 @@ pub(super) fn treat_invalid(text: &mut Text<'_>, policy: InvalidUtf8) -> Result<
         }
         Ok(())
     })
+}
+
+/// Whether all of `bytes` is UTF-8, as [`str::from_utf8`] says it too, but without a branch at each end
+/// of a run of ASCII.
+fn is_utf8(bytes: &[u8]) -> bool {
+    // Zeros expect nothing, and are never expected.
+    let head = [[0; 3], padded(bytes)];
+    let tail = [padded(bytes.split_at(bytes.len().saturating_sub(3)).1), [0; 3]];
+    !is_wrong(bytes) && !is_wrong(head.as_flattened()) && !is_wrong(tail.as_flattened())
+}
+
+/// Whether any of `bytes` but the first three is not what the three before it ask for (Unicode 17, table
+/// 3-7, "Well-Formed UTF-8 Byte Sequences").
+fn is_wrong(bytes: &[u8]) -> bool {
+    let from = |start| bytes.get(start..).unwrap_or_default();
+    let quartets = from(0).iter().zip(from(1)).zip(from(2)).zip(from(3));
+    quartets.fold(false, |wrong, (((&a, &b), &c), &d)| {
+        let misplaced = is_continuation(d) != (a >= 0xF0 || b >= 0xE0 || c >= 0xC0);
+        let none = matches!(d, 0xC0 | 0xC1 | 0xF5..);
+        let overlong = c == 0xE0 && d < 0xA0 || c == 0xF0 && d < 0x90;
+        let beyond = c == 0xED && d > 0x9F || c == 0xF4 && d > 0x8F;
+        wrong | misplaced | none | overlong | beyond
+    })
+}
+
+pub(super) fn is_continuation(byte: u8) -> bool {
+    byte & 0xC0 == 0x80
+}
+
+/// The first of `bytes`, with zeros after them where there are fewer.
+pub(super) fn padded<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    let mut padded = [0; N];
+    for (to, from) in padded.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    padded
 }
 
 /// Writes `c` as UTF-8.
@@ -207,6 +237,26 @@ mod tests {
             (b"\x80\x80\x80\x80\x80", None),
         ] {
             assert_eq!(last(bytes), expected, "{bytes:x?}");
+        }
+    }
+
+    #[test]
+    fn what_is_utf8_is_what_the_standard_library_says() {
+        // The bounds of table 3-7.
+        let bytes = b"\x00\x7F\x80\x8F\x90\x9F\xA0\xBF\xC0\xC1\xC2\xDF\xE0\xE1\xEC\xED\xEE\xEF\xF0\xF1\xF3\xF4\xF5\xFF";
+        let mut sequences = vec![Vec::new()];
+        for len in 0..=4 {
+            for sequence in &sequences {
+                let within = [b"aaaa".as_slice(), sequence, "éaaaa".as_bytes()].concat();
+                for text in [sequence, &within] {
+                    assert_eq!(is_utf8(text), str::from_utf8(text).is_ok(), "{text:x?}");
+                }
+            }
+            if len < 4 {
+                let longer =
+                    sequences.iter().flat_map(|sequence| bytes.map(|byte| [sequence.as_slice(), &[byte]].concat()));
+                sequences = longer.collect();
+            }
         }
     }
 }
