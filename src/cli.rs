@@ -87,9 +87,9 @@ struct Transform {
     /// How answers are framed [default: as the messages]
     #[arg(long, value_name = "NAME", value_parser = framings())]
     framing_out: Option<String>,
-    /// What ends a message under the framing delimiter
-    #[arg(long, value_name = "TEXT")]
-    delimiter: Option<String>,
+    /// What ends a message under the framing delimiter: a text, or '{ hex = "15" }'
+    #[arg(long, value_name = "TEXT", value_parser = Delimiter::parse)]
+    delimiter: Option<Delimiter>,
     /// The longest message, as 1000 or 64KiB [default: 64KiB, or as the configuration says]
     #[arg(long, value_name = "SIZE", value_parser = config::max_message)]
     max_message: Option<usize>,
@@ -105,6 +105,16 @@ struct Transform {
     /// What is done with a character that a charset lacks
     #[arg(long, value_name = "WORD", value_parser = one_of(config::ON_UNMAPPABLE))]
     on_unmappable: Option<OnUnmappable>,
+}
+
+/// The bytes that end a message.
+#[derive(Debug, Clone)]
+struct Delimiter(Vec<u8>);
+
+impl Delimiter {
+    fn parse(text: &str) -> Result<Delimiter, String> {
+        config::delimiter(text).map(Delimiter)
+    }
 }
 
 fn framings() -> PossibleValuesParser {

@@ -72,6 +72,10 @@ fn a_wrong_command_line_exits_with_2() {
         &["transform", "--framing", "lines"],
         &["transform", "--max-message", "1K"],
         &["transform", "--max-message", "0"],
+        &["transform", "--framing", "delimiter", "--delimiter", ""],
+        &["transform", "--framing", "delimiter", "--delimiter", "{ hex = '1' }"],
+        &["transform", "--framing-out", "line"],
+        &["transform", "--on-long", "ignore"],
         &["config", "--full", "--json"],
         &["config.toml"],
         &["transform", "--listener", "nobody", "-c", "config/config.toml"],
@@ -240,6 +244,19 @@ fn every_step_does_on_the_command_line_what_its_example_says() {
         assert_eq!(output.stdout.escape_ascii().to_string(), expected, "{}", about.name);
         assert!(output.status.success(), "{}", about.name);
     }
+}
+
+#[test]
+fn any_framing_can_be_tried_on_the_command_line() {
+    let answer = |arguments: &[&str], input: &str| told(run_with(arguments, input.as_bytes()));
+    let framed = |framing: &[&str], input: &str| answer(&[&["transform"], framing].concat(), input).1;
+    assert_eq!(framed(&["--framing", "netstring", "--framing-out", "line"], "1:a,2:bc,"), "A\nBC\n");
+    assert_eq!(framed(&["--framing", "delimiter", "--delimiter", "<>"], "a<>b"), "A<>B");
+    assert_eq!(framed(&["--framing", "delimiter", "--delimiter", "{ hex = '3b' }"], "a;b;"), "A;B;");
+    let long = ["--framing", "line", "--max-message", "2", "--on-long"];
+    assert_eq!(framed(&[&long[..], &["truncate"]].concat(), "abc\nde\n"), "AB\nDE\n");
+    assert_eq!(framed(&[&long[..], &["drop"]].concat(), "abc\nde\n"), "DE\n");
+    assert_eq!(framed(&[&long[..], &["pass"]].concat(), "abc\nde\n"), "abc\nDE\n");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 //!
 //! No network, no configuration unless it is needed, and memory for one read or one message.
 
-use super::{Transform, explain, unwritten};
+use super::{Delimiter, Transform, explain, unwritten};
 use crate::config::{self, Chain, Config, Folder, NO_MESSAGES, Source, UNKNOWN_LENGTH};
 use crate::failure::{Exit, Failure};
 use crate::framing::{self, Framing, Mismatch};
@@ -80,8 +80,8 @@ fn chain(asked: &Transform, config: &Config) -> Result<Chain, Failure> {
     if let Some(name) = &asked.framing_out {
         chain.framing_out = framing::named(name);
     }
-    if let Some(delimiter) = &asked.delimiter {
-        chain.framed.delimiter = delimiter.clone().into_bytes();
+    if let Some(Delimiter(bytes)) = &asked.delimiter {
+        chain.framed.delimiter.clone_from(bytes);
     }
     chain.framed.max_message = asked.max_message.unwrap_or(chain.framed.max_message);
     chain.framed.on_long = asked.on_long.unwrap_or(chain.framed.on_long);

@@ -14,7 +14,7 @@ use toml::Spanned;
 
 const MIB: usize = 1 << 20;
 pub(super) const MAX_MESSAGE: Bytes = Bytes(1..=1024 * MIB);
-const DELIMITER: Octets = Octets(1..=64);
+pub(super) const DELIMITER: Octets = Octets(1..=64);
 
 /// The words of a key, each with what it means; the first is the default.
 pub type Words<T> = &'static [(&'static str, T)];

@@ -113,10 +113,23 @@ impl Config {
 ///
 /// What is wrong with it, and the cure.
 pub fn max_message(text: &str) -> Result<usize, String> {
-    let value = DeValue::parse(text).ok().filter(|value| value.get_ref().is_integer());
+    unquoted(&chain::MAX_MESSAGE, text, |value| value.is_integer())
+}
+
+/// The bytes that `text` means as `delimiter`; on the command line nothing has quotes.
+///
+/// # Errors
+///
+/// What is wrong with it, and the cure.
+pub fn delimiter(text: &str) -> Result<Vec<u8>, String> {
+    unquoted(&chain::DELIMITER, text, |value| value.is_table())
+}
+
+/// The value that `text` means: what it is in TOML, if that `is_meant`, or else a string.
+fn unquoted<K: Kind>(kind: &K, text: &str, is_meant: fn(&DeValue<'_>) -> bool) -> Result<K::Value, String> {
+    let value = DeValue::parse(text).ok().filter(|value| is_meant(value.get_ref()));
     let value = value.unwrap_or_else(|| Spanned::new(0..0, DeValue::String(text.into())));
-    let mistakes = chain::MAX_MESSAGE.read(&value);
-    mistakes.map_err(|mistakes| mistakes.into_iter().map(|m| format!("{}; {}", m.what, m.cure)).collect())
+    kind.read(&value).map_err(|mistakes| mistakes.into_iter().map(|m| format!("{}; {}", m.what, m.cure)).collect())
 }
 
 /// Reads the configuration at `path` and runs its tests; without one, that in the [usual place](PLACE), and if there

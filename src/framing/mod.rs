@@ -196,7 +196,7 @@ pub struct Options {
     pub max_message: usize,
     /// What becomes of a longer one.
     pub on_long: OnLong,
-    /// What ends a message under `delimiter`.
+    /// What ends a message under `delimiter`; at least one byte.
     pub delimiter: Vec<u8>,
 }
 
