@@ -4,6 +4,7 @@
 //! Where the input comes from, and who looks at the output, is not known here.
 
 use crate::deadlines::Moment;
+use crate::metrics::Counters;
 use crate::session::{Action, Desk, EndReason, Service, Session};
 use crate::transform::Context;
 use std::io::{self, Read, Write};
@@ -22,7 +23,7 @@ pub enum Failed {
 }
 
 /// Answers all of `input` on `output`, and what each read gave before the next; says why it ended,
-/// and after how many lines of output.
+/// and after how many messages.
 ///
 /// # Errors
 ///
@@ -32,24 +33,27 @@ pub fn pump(
     context: Context,
     input: &mut impl Read,
     output: &mut impl Write,
-) -> Result<(EndReason, usize), Failed> {
+) -> Result<(EndReason, u64), Failed> {
     let now = Moment::from_millis(0);
     let mut session = Session::new(Arc::clone(service), Some(Box::new(context)), now);
-    let mut desk = Desk::default();
+    let counters = Arc::<Counters>::default();
+    let mut desk = Desk::new(Arc::clone(&counters));
     let mut buffer = vec![0; READ];
-    let mut lines = 0;
-    while session.poll_action() == Action::Read {
-        let answer = match input.read(&mut buffer) {
-            Ok(0) => session.handle_end_of_input(&mut desk, now),
-            Ok(read) => session.handle_input(buffer.get_mut(..read).unwrap_or_default(), &mut desk, now),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-            Err(error) => return Err(Failed::Input(error)),
+    loop {
+        let answer = match session.poll_action() {
+            Action::Read => match input.read(&mut buffer) {
+                Ok(0) => session.handle_end_of_input(&mut desk, now),
+                Ok(read) => session.handle_input(buffer.get_mut(..read).unwrap_or_default(), &mut desk, now),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(Failed::Input(error)),
+            },
+            Action::Answer => session.handle_writable(&mut desk, now),
+            Action::Write | Action::ShutDown | Action::Close { .. } => break,
         };
         output.write_all(answer).and_then(|()| output.flush()).map_err(Failed::Output)?;
-        lines += memchr::memchr_iter(b'\n', answer).count();
         session.handle_answered(answer, answer.len());
     }
-    Ok((session.end_reason().unwrap_or(EndReason::ClientFin), lines))
+    Ok((session.end_reason().unwrap_or(EndReason::ClientFin), counters.messages.get()))
 }
 
 /// Who is said to ask where nobody does: addresses of RFC 5737, which are nobody's.
@@ -82,7 +86,7 @@ mod tests {
     }
 
     /// What the listener of `file` answers, however its input comes.
-    fn pumped(file: &str, input: &[u8]) -> (String, EndReason, usize) {
+    fn pumped(file: &str, input: &[u8]) -> (String, EndReason, u64) {
         let config = config::parse("f", file).unwrap();
         let service = &config.settings.listeners[0].service;
         let (mut whole, mut dripped) = (Vec::new(), Vec::new());
@@ -95,26 +99,33 @@ mod tests {
 
     #[test]
     fn any_cut_of_the_input_gives_the_same_answer() {
-        for framing in ["stream", "line"] {
+        for (framing, messages) in [("stream", 0), ("line", 3)] {
             let input = "straße ﬁ\r\n\nέλληνας".as_bytes();
-            let expected = ("STRASSE FI\r\n\nΈΛΛΗΝΑΣ".to_owned(), EndReason::ClientFin, 2);
+            let expected = ("STRASSE FI\r\n\nΈΛΛΗΝΑΣ".to_owned(), EndReason::ClientFin, messages);
             assert_eq!(pumped(&format!("framing = '{framing}'"), input), expected);
         }
     }
 
     #[test]
     fn what_came_before_a_refused_byte_is_answered() {
-        for (framing, expected) in [("stream", "A\nÉ"), ("line", "A\n")] {
+        for (framing, expected, messages) in [("stream", "A\nÉ", 0), ("line", "A\n", 2)] {
             let file = format!("framing = '{framing}'\ninvalid_utf8 = 'close'");
-            let (output, reason, lines) = pumped(&file, b"a\n\xC3\xA9\xFFb\nc\n");
-            assert_eq!((output.as_str(), reason, lines), (expected, EndReason::InvalidUtf8, 1));
+            let (output, reason, count) = pumped(&file, b"a\n\xC3\xA9\xFFb\nc\n");
+            assert_eq!((output.as_str(), reason, count), (expected, EndReason::InvalidUtf8, messages));
         }
     }
 
     #[test]
     fn a_message_that_is_too_long_ends_it_after_those_before() {
         let input = format!("abc\n{}\nab\n", "x".repeat(51));
-        let (output, reason, lines) = pumped("framing = 'line'\nmax_message = 50", input.as_bytes());
-        assert_eq!((output.as_str(), reason, lines), ("ABC\n", EndReason::MessageTooLong, 1));
+        let (output, reason, count) = pumped("framing = 'line'\nmax_message = 50", input.as_bytes());
+        assert_eq!((output.as_str(), reason, count), ("ABC\n", EndReason::MessageTooLong, 1));
+    }
+
+    #[test]
+    fn many_short_messages_with_long_answers_are_all_answered() {
+        let file = format!("framing = 'line'\ntransform = {{ reply = '{}' }}", "x".repeat(1000));
+        let (output, reason, count) = pumped(&file, &[b'\n'; 2000]);
+        assert_eq!((output.len(), reason, count), (2000 * 1001, EndReason::ClientFin, 2000));
     }
 }

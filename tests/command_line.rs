@@ -306,7 +306,7 @@ fn a_transform_is_taken_from_the_configuration() {
     let answer = |more: &[&str], input: &[u8]| told(run_with(&[&["transform", "-c", &path], more].concat(), input));
     assert_eq!(answer(&[], b"Ab"), (0, "ab".to_owned(), String::new()));
     assert_eq!(answer(&["--listener", "b"], b"a\xFF\n"), (0, "A\u{FFFD}\n".to_owned(), String::new()));
-    let error = "error: line 2 of the input is longer than `max_message` allows (4 bytes); allow more with --max-message SIZE\n";
+    let error = "error: message 2 of the input is longer than `max_message` allows (4 bytes); allow more with --max-message SIZE\n";
     assert_eq!(answer(&["--listener", "b"], b"abcd\nabcde\n"), (1, "ABCD\n".to_owned(), error.to_owned()));
     for size in ["5", "5B", "1KiB"] {
         let more = ["--listener", "b", "--max-message", size];

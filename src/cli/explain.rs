@@ -3,7 +3,7 @@
 use crate::framing::{Framing, Input, Messages, OnLong, Piece, Rest};
 use crate::offline::{Failed, READ};
 use crate::session::{EndReason, Service};
-use crate::transform::{Context, Memories, Occasion, Refusal, Text, shown};
+use crate::transform::{Context, Memories, Occasion, Refusal, Text, shown, without_half_a_character};
 use std::fmt::Write as _;
 use std::io::{self, Read, Write};
 
@@ -13,7 +13,7 @@ pub(super) fn run(
     context: &Context,
     input: &mut impl Read,
     output: &mut impl Write,
-) -> Result<(EndReason, usize), Failed> {
+) -> Result<(EndReason, u64), Failed> {
     let mut explained = Explained { service, context, output, scratch: Default::default(), count: 0 };
     let mut buffer = vec![0; READ];
     let (mut rest, mut memories, mut end) = (Rest::default(), Memories::default(), false);
@@ -36,11 +36,11 @@ pub(super) fn run(
         };
         match result {
             Ok(()) => {}
-            Err(Ended::For(reason)) => return Ok((reason, 0)),
+            Err(Ended::For(reason)) => return Ok((reason, explained.count)),
             Err(Ended::Unwritten(error)) => return Err(Failed::Output(error)),
         }
     }
-    Ok((EndReason::ClientFin, 0))
+    Ok((EndReason::ClientFin, explained.count))
 }
 
 /// Why no more is explained.
@@ -55,14 +55,17 @@ struct Explained<'e, W> {
     output: &'e mut W,
     scratch: crate::transform::Scratch,
     /// How many messages or reads there were.
-    count: usize,
+    count: u64,
 }
 
 impl<W: Write> Explained<'_, W> {
     fn messages(&mut self, messages: &Messages, pieces: &mut Input<'_>) -> Result<(), Ended> {
         while let Some(piece) = pieces.next(messages) {
             match piece {
-                Piece::Message { body, .. } => self.text("message", body, &mut Memories::default(), true)?,
+                Piece::Message { body, cut_off, .. } => {
+                    let body = if cut_off { without_half_a_character(body) } else { body };
+                    self.text("message", body, &mut Memories::default(), true)?;
+                }
                 Piece::TooLong(_) if messages.on_long == OnLong::Close => {
                     return Err(Ended::For(EndReason::MessageTooLong));
                 }

@@ -8,7 +8,7 @@ use crate::failure::{Exit, Failure};
 use crate::framing::{self, Framing, Mismatch};
 use crate::offline::{self, Failed, pump};
 use crate::session::{EndReason, Limits, Service};
-use crate::transform::{About, Choice, Pipeline, Site, StepSeed, plainly};
+use crate::transform::{About, Choice, OnError, Pipeline, Site, StepSeed, plainly};
 use serde::de::DeserializeSeed;
 use serde_json::Value;
 use std::io;
@@ -30,29 +30,30 @@ pub(super) fn run(asked: &Transform, path: Option<&Path>) -> Result<(), Failure>
         pump(&Arc::new(service), context, input, output)
     };
     match ended {
-        Ok((reason, lines)) => ended_well(reason, lines + 1, &chain),
+        Ok((reason, messages)) => ended_well(reason, messages + 1, &chain),
         Err(Failed::Input(error)) => Err(Failure::new(Exit::Failed, format!("cannot read the input: {error}"))),
         Err(Failed::Output(error)) => unwritten(error),
     }
 }
 
-/// Whether `reason` is that the input ended; otherwise what it says of the input, whose output has
-/// come to the line `line`.
-fn ended_well(reason: EndReason, line: usize, chain: &Chain) -> Result<(), Failure> {
+/// Whether `reason` is that the input ended; otherwise what it says of the input, of which the
+/// message `next` was no more answered.
+fn ended_well(reason: EndReason, next: u64, chain: &Chain) -> Result<(), Failure> {
     let before = "all before it was answered";
     let text = match reason {
         EndReason::ClientFin => return Ok(()),
         EndReason::InvalidUtf8 => "the input is not UTF-8; all before its first wrong byte was answered".to_owned(),
         EndReason::MessageTooLong => {
             let max = chain.framed.max_message;
-            let what =
-                if chain.framing.name == "line" { format!("line {line} of the input") } else { "a message".to_owned() };
-            format!("{what} is longer than `max_message` allows ({max} bytes); allow more with --max-message SIZE")
+            format!(
+                "message {next} of the input is longer than `max_message` allows ({max} bytes); allow more with --max-message SIZE"
+            )
         }
         EndReason::Unmappable => format!("the input has a character that the charset lacks; {before}"),
-        EndReason::BadInput => {
+        EndReason::BadInput if chain.options.on_error == OnError::Close => {
             format!("the input is not what a step decodes; {before}, and --on-error reply tells more")
         }
+        EndReason::BadInput => format!("the input is not what a step decodes; {before}"),
         EndReason::BadFrame => format!("the input is no `{}`; {before}", chain.framing.name),
         other => return Err(Failure::new(Exit::OwnFault, format!("it ended for {}", other.word()))),
     };

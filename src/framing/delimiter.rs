@@ -24,6 +24,7 @@ impl Delimiter {
     /// Messages whose text has at most `max` bytes, ended by `delimiter`, which is not empty.
     #[must_use]
     pub fn new(delimiter: &[u8], max: usize) -> Delimiter {
+        debug_assert!(!delimiter.is_empty(), "it would be found everywhere");
         Delimiter { finder: Finder::new(delimiter).into_owned(), max }
     }
 

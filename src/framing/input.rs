@@ -156,6 +156,9 @@ impl<'b> Input<'b> {
             unread(&self.joined, self.read, self.at).to_vec()
         } else {
             self.joined.drain(..self.at.min(self.joined.len()));
+            if self.joined.capacity() > 4 * self.joined.len() {
+                self.joined.shrink_to_fit(); // what is left of a long message may wait for long
+            }
             self.joined
         };
         Rest { bytes, scanned: self.scanned, long: self.long }

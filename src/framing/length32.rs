@@ -38,7 +38,7 @@ impl Cuts for Length32 {
 
 impl Frames for Length32 {
     fn begin(&self, len: u64, to: &mut Vec<u8>) {
-        // no answer of 4 GiB fits into memory: 1 GiB is the longest message
+        // whoever frames an answer minds the longest
         to.extend_from_slice(&u32::try_from(len).unwrap_or(u32::MAX).to_be_bytes());
     }
 

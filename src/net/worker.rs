@@ -230,6 +230,10 @@ impl Worker {
                 Outcome::NotNow | Outcome::Ended => {}
                 Outcome::Failed(reason) => connection.session.handle_failure(reason),
             },
+            Action::Answer => {
+                let answer = connection.session.handle_writable(&mut self.desk, now);
+                answer_with(&connection.stream, &mut connection.session, answer, &self.handle.counters);
+            }
             Action::ShutDown | Action::Close { .. } => {}
         }
         self.settle(key);
@@ -292,7 +296,7 @@ impl Worker {
         if let Action::Close { reset } = action {
             return self.close(key, reset);
         }
-        let waits_to_write = action == Action::Write;
+        let waits_to_write = matches!(action, Action::Write | Action::Answer);
         if waits_to_write != connection.waits_to_write {
             let interest = if waits_to_write { Interest::Write } else { Interest::Read };
             if let Err(errno) = self.poll.modify(&connection.stream, token(key, connection.generation), interest) {

@@ -89,16 +89,16 @@ impl Session {
         let (rest, mut begun) = held.map_or_else(Default::default, |held| (std::mem::take(&mut held.rest), held.begun));
         let mut input = Input::new(rest, read, end);
         let (mut refused, mut count) = (None, 0);
+        let most = self.service.limits.answers_max();
         while refused.is_none()
+            && desk.answers.len() < most
             && let Some(piece) = input.next(messages)
         {
             let counters = &desk.counters;
             match piece {
                 Piece::Message { body, ending, cut_off } => {
                     (begun, count) = (None, count + 1);
-                    // where a character is cut off, none of it is answered
-                    let whole = body.len() - if cut_off { transform::unfinished(body) } else { 0 };
-                    let body = body.split_at_mut(whole).0;
+                    let body = if cut_off { transform::without_half_a_character(body) } else { body };
                     refused = self.answer_message(messages, body, ending, desk).err();
                 }
                 Piece::TooLong(len) => {
@@ -126,10 +126,11 @@ impl Session {
         desk.counters.messages.add(count);
         let rest = input.into_rest();
         if !rest.is_empty() && refused.is_none() {
+            let in_hand = desk.answers.len() >= most;
             let held = self.held();
-            (held.rest, held.begun) = (rest, begun.or(Some(now)));
+            (held.rest, held.in_hand, held.begun) = (rest, in_hand, begun.or(Some(now)));
         } else if let Some(held) = &mut self.held {
-            held.begun = None;
+            (held.in_hand, held.begun) = (false, None);
         }
         if let Some(reason) = refused {
             self.begin_ending(reason);
@@ -148,6 +149,9 @@ impl Session {
         let mut text = Text::new(body, &mut desk.scratch);
         match self.transform(&mut text, &mut Memories::default(), true) {
             Ok(()) if text.is_withheld() => {}
+            Ok(()) if messages.frames.longest().is_some_and(|most| text.as_bytes().len() as u64 > most) => {
+                return Err(EndReason::MessageTooLong);
+            }
             Ok(()) => messages.frame(text.as_bytes(), ending, text.ending(), &mut desk.answers),
             Err(Refusal::Reply(line)) => {
                 desk.counters.bad_input.add(1);

@@ -46,6 +46,9 @@ pub enum Action {
     /// Write [`Session::unsent`] when the client takes it, and read nothing before:
     /// [`Session::handle_written`].
     Write,
+    /// When the client takes more, answer more of what was read, and read nothing before:
+    /// [`Session::handle_writable`].
+    Answer,
     /// Send FIN: [`Session::handle_shut_down`].
     ShutDown,
     /// Close, with a reset where what is still unsent shall be dropped.
@@ -69,6 +72,8 @@ enum Stage {
 struct Held {
     /// The message that has begun.
     rest: Rest,
+    /// Whether there are whole messages in it, too, as those before them had long answers.
+    in_hand: bool,
     /// What the steps remember.
     memories: Memories,
     /// When the message began, or the steps' wait for the rest of a character.
@@ -186,7 +191,11 @@ impl Session {
     /// Takes that the connection is open, and gives the greeting, as
     /// [`handle_input`](Self::handle_input) gives an answer.
     pub fn handle_opened<'d>(&mut self, desk: &'d mut Desk) -> &'d [u8] {
-        self.greet(desk)
+        let greeting = if self.stage == Stage::Open { self.greet(desk) } else { &[] };
+        if !self.service.pipeline.wants_context() {
+            self.context = None; // nobody speaks of it any more
+        }
+        greeting
     }
 
     /// Takes what a read gave, at most [`read_size`](Self::read_size) bytes, and gives the answer,
@@ -256,6 +265,16 @@ impl Session {
         self.release();
     }
 
+    /// Takes that the client takes more, and gives more answers, as
+    /// [`handle_input`](Self::handle_input) does.
+    pub fn handle_writable<'d>(&mut self, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        if self.poll_action() != Action::Answer {
+            return &[];
+        }
+        self.moved = now;
+        self.answer(&mut [], self.stage == Stage::Answering, desk, now)
+    }
+
     /// Takes that FIN was sent, as [`Action::ShutDown`] asked.
     pub fn handle_shut_down(&mut self, now: Moment) {
         if self.stage == Stage::Ending {
@@ -293,7 +312,7 @@ impl Session {
 
     /// Takes that the connection must end now, whatever is still to be sent.
     pub fn handle_stop(&mut self, reason: EndReason) {
-        let reset = !self.unsent().is_empty();
+        let reset = !self.unsent().is_empty() || self.is_in_hand();
         self.end_at_once(reason, reset);
     }
 
@@ -323,6 +342,7 @@ impl Session {
         match self.stage {
             Stage::Ended { reset } => Action::Close { reset },
             _ if !self.unsent().is_empty() => Action::Write,
+            Stage::Open | Stage::Answering if self.is_in_hand() => Action::Answer,
             Stage::Open | Stage::Lingering { .. } => Action::Read,
             Stage::Answering => Action::Close { reset: false },
             Stage::Ending => Action::ShutDown,
@@ -343,7 +363,7 @@ impl Session {
         match self.stage {
             Stage::Ended { .. } => None,
             Stage::Lingering { .. } => after(self.moved, Some(LINGER), Due::Close),
-            _ if !self.unsent().is_empty() => {
+            _ if !self.unsent().is_empty() || self.is_in_hand() => {
                 after(self.moved, limits.write_timeout, Due::Reset(EndReason::WriteTimeout))
             }
             Stage::Answering | Stage::Ending => None,
@@ -396,7 +416,7 @@ impl Session {
             self.stage = if self.stage == Stage::Open { Stage::Ending } else { Stage::Answering };
             self.end = Some(reason);
             if let Some(held) = &mut self.held {
-                held.rest = Rest::default();
+                (held.rest, held.in_hand) = (Rest::default(), false);
                 held.memories = Memories::default();
                 held.begun = None;
             }
@@ -412,6 +432,10 @@ impl Session {
             self.stage = Stage::Ended { reset };
             self.held = None;
         }
+    }
+
+    fn is_in_hand(&self) -> bool {
+        self.held.as_ref().is_some_and(|held| held.in_hand)
     }
 
     fn held(&mut self) -> &mut Held {

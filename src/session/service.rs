@@ -42,6 +42,15 @@ pub struct Limits {
     pub write_timeout: Option<Duration>,
 }
 
+impl Limits {
+    /// Bytes of answers after which a client must have taken them before more of what it sent is
+    /// answered: a whole read, grown threefold.
+    #[must_use]
+    pub fn answers_max(&self) -> usize {
+        self.buffer_size_max.saturating_mul(3)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Limits {

@@ -43,7 +43,7 @@ pub use policy::{OnError, OnUnmappable, Options};
 pub use registry::{About, Choice, Example, NoFiles, REGISTRY, Site, StepSeed, plainly, shown};
 pub use template::{Context, Template};
 pub use text::{Scratch, Text};
-pub use utf8::{InvalidUtf8, unfinished};
+pub use utf8::{InvalidUtf8, without_half_a_character};
 
 /// One way of changing a text.
 pub trait Step: Send + Sync {

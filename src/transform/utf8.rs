@@ -34,8 +34,7 @@ impl InvalidUtf8 {
 }
 
 /// How many bytes at the end of `bytes` begin a character that more bytes could complete: 0 to 3.
-#[must_use]
-pub fn unfinished(bytes: &[u8]) -> usize {
+pub(super) fn unfinished(bytes: &[u8]) -> usize {
     let tail = bytes.len().saturating_sub(3);
     let Some(lead) = bytes.iter().skip(tail).rposition(|byte| byte & 0xC0 != 0x80) else { return 0 };
     let (_, last) = bytes.split_at(tail + lead);
@@ -43,6 +42,12 @@ pub fn unfinished(bytes: &[u8]) -> usize {
         Err(error) if error.error_len().is_none() => last.len(),
         _ => 0,
     }
+}
+
+/// `bytes` without the part of a character that they end with, as where a longer text was cut off.
+pub fn without_half_a_character(bytes: &mut [u8]) -> &mut [u8] {
+    let whole = bytes.len() - unfinished(bytes);
+    bytes.split_at_mut(whole).0
 }
 
 /// Rewrites `text` character by character; one that the end of a read cut in half waits for its rest,

@@ -190,3 +190,47 @@ fn pipelined_messages_of_every_framing_keep_their_order() {
         assert!(client.exchange(&texts) == texts.to_uppercase().into_bytes(), "{framing}");
     }
 }
+
+/// r-amplify: 64 KiB of empty lines, each answered by 10,000 bytes, were answered at once: 640 MB for a
+/// client that reads nothing.
+#[test]
+fn short_messages_with_long_answers_are_answered_as_they_are_read() {
+    let step = format!(r#"{{ replace = {{ pattern = "^$", with = "{}" }} }}"#, "x".repeat(10_000));
+    let daemon = framed("line", |plan| {
+        plan.steps = vec![step.leak()];
+        plan.workers(1);
+    });
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap().trim().to_owned();
+        line.trim_end_matches(" kB").parse::<usize>().unwrap()
+    };
+    let before = resident();
+    let mut deaf: Vec<Client> = (0..20).map(|_| daemon.connect()).collect();
+    for client in &mut deaf {
+        // reads grow
+        for _ in 0..3 {
+            client.send("y".repeat(60_000)).send("\n").expect("y".repeat(60_000)).expect("\n");
+        }
+        client.send("\n".repeat(60_000));
+    }
+    // one who reads is served meanwhile, and to the end; by then the worker has come to all others, too
+    let answer = daemon.connect().exchange(&"\n".repeat(2000));
+    assert_eq!(answer.len(), 2000 * 10_001);
+    // other tests of this process take some
+    assert!(resident() < before + 1_000_000, "{before} kB before, {} kB now", resident());
+    for mut client in deaf {
+        let mut some = [0; 20_002];
+        std::io::Read::read_exact(&mut client.0, &mut some).unwrap();
+        assert!(some.ends_with(b"x\n"));
+        drop(client);
+    }
+}
+
+#[test]
+fn a_step_for_line_ends_ends_lines_so() {
+    let daemon = framed("line", |plan| plan.steps = vec!["crlf"]);
+    assert_eq!(daemon.connect().send("a\nb\r\nc").finish().rest(), b"a\r\nb\r\nc");
+    let daemon = framed("line", |plan| plan.steps = vec!["lf"]);
+    assert_eq!(daemon.connect().send("a\nb\r\nc").finish().rest(), b"a\nb\nc");
+}

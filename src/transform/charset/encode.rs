@@ -1,9 +1,7 @@
 //! `encode`: UTF-8 becomes the bytes of a charset.
 
 use super::super::registry::{Example, Listed, Site};
-use super::super::{
-    About, Growth, InvalidUtf8, Memory, Occasion, OnUnmappable, Options, Refusal, Step, Text, unfinished,
-};
+use super::super::{About, Growth, InvalidUtf8, Memory, Occasion, OnUnmappable, Options, Refusal, Step, Text, utf8};
 use super::names::Charset;
 use super::single::Writer;
 use encoding_rs::{Encoder, EncoderResult, Encoding, GB18030, ISO_2022_JP, UTF_8, UTF_16BE, UTF_16LE, mem};
@@ -91,7 +89,7 @@ impl Step for Encode {
             return Ok(());
         }
         if !occasion.end {
-            memory.hold_back(text, unfinished(text.as_bytes()));
+            memory.hold_back(text, utf8::unfinished(text.as_bytes()));
         }
         let mut coder = match &self.to {
             To::Single(writer) => Coder::Single(writer),
