@@ -259,6 +259,23 @@ fn any_framing_can_be_tried_on_the_command_line() {
     assert_eq!(framed(&[&long[..], &["pass"]].concat(), "abc\nde\n"), "abc\nDE\n");
 }
 
+/// r-refused: a step behind the one that refused was told that the text ends where that one refused it,
+/// refused that in its turn, and its refusal was the one that was told.
+#[test]
+fn the_step_that_refuses_is_the_one_that_is_told() {
+    let answer = |steps: &[&str], input: &str| {
+        let more = ["--framing", "line", "--on-error", "reply", "--invalid-utf8", "close"];
+        told(run_with(&[&["transform"], steps, &more].concat(), input.as_bytes()))
+    };
+    for (step, input) in [("json_compact", "7bzz\n"), ("unbase64", "6162zz\n"), ("uppercase", "c3zz\n")] {
+        let error = format!("error: unhex: \"z\" is not a hex digit, at byte {}\n", input.len() - 3);
+        assert_eq!(answer(&["unhex", step], input), (0, error, String::new()));
+    }
+    // what comes first in the text is told first
+    let error = "error: unbase64: \"!\" is not a base64 character, at byte 0\n".to_owned();
+    assert_eq!(answer(&["unhex", "unbase64"], "21zz\n"), (0, error, String::new()));
+}
+
 #[test]
 fn each_step_can_be_looked_at() {
     let answer = |arguments: &[&str], input: &str| told(run_with(arguments, input.as_bytes()));

@@ -135,7 +135,7 @@ impl Chain {
 /// What is wrong where there are no answers to frame, and the cure.
 pub const NO_MESSAGES: (&str, &str) = (
     "framing = \"stream\" has no messages whose answers could be framed",
-    "write framing = \"line\", or take this out",
+    "write framing = \"line\", or framing_out = \"same\"",
 );
 /// What is wrong where a length would have to be told before it is known, and the cure.
 pub const UNKNOWN_LENGTH: (&str, &str) = (

@@ -32,9 +32,9 @@ impl Mistake {
         Mistake { span, what: what.into(), cure: cure.into(), notes: Vec::new() }
     }
 
-    /// A mistake told in one sentence, in which `; ` parts what is wrong from the cure.
+    /// A mistake told in one sentence, in which the last `; ` parts what is wrong from the cure.
     pub(super) fn told(span: Range<usize>, text: &str) -> Mistake {
-        let (what, cure) = text.split_once("; ").unwrap_or((text, ""));
+        let (what, cure) = text.rsplit_once("; ").unwrap_or((text, ""));
         Mistake::new(span, what, cure)
     }
 }

@@ -189,9 +189,9 @@ impl Pipeline {
     ///
     /// # Errors
     ///
-    /// The last step's [`Refusal`]; what came before the refused part has then gone through all
-    /// steps as if it were the end. A later step refuses what came before that which an earlier one
-    /// refused, so the last one speaks of the same part whatever the cuts.
+    /// The [`Refusal`] of what comes first in the text; what came before it has gone through all steps
+    /// as if it were the end. A later step refuses what came before that which an earlier one refused,
+    /// so the last one speaks of the same part whatever the cuts.
     pub fn apply(&self, text: &mut Text<'_>, memories: &mut Memories, occasion: &Occasion<'_>) -> Result<(), Refusal> {
         self.apply_shown(text, memories, occasion, |_, _| {})
     }
@@ -208,15 +208,20 @@ impl Pipeline {
         occasion: &Occasion<'_>,
         mut show: impl FnMut(usize, &Text<'_>),
     ) -> Result<(), Refusal> {
-        let mut occasion = *occasion;
         let mut result = Ok(());
         for (nth, step) in self.steps.iter().enumerate() {
-            if text.is_withheld() || (text.as_bytes().is_empty() && !occasion.end) {
+            if text.is_withheld() || (text.as_bytes().is_empty() && !occasion.end && result.is_ok()) {
                 break;
             }
-            if let Err(refusal) = memories.lend(nth, self.steps.len(), |memory| step.apply(text, memory, &occasion)) {
-                occasion.end = true;
-                result = Err(refusal);
+            if result.is_err() && step.needs_messages() {
+                break; // the message has no answer any more
+            }
+            let refused = memories.lend(nth, self.steps.len(), |memory| match result {
+                Ok(()) => step.apply(text, memory, occasion),
+                Err(_) => step.apply_before_refusal(text, memory, occasion),
+            });
+            if refused.is_err() {
+                result = refused;
             }
             show(nth, text);
         }

@@ -100,6 +100,8 @@ impl Example {
 pub fn shown(bytes: &[u8]) -> String {
     let escaped = |c: char| match c {
         '\\' | '\u{300}'..='\u{36F}' => c.escape_default().to_string(),
+        // what turns the writing round
+        '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' => c.escape_default().to_string(),
         c if c.is_control() => c.escape_default().to_string(),
         c => c.to_string(),
     };
@@ -175,6 +177,7 @@ impl<'de> Deserialize<'de> for Nothing {
 }
 
 const NO_OPTIONS: &str = "it has no options";
+const EXAMPLES: &str = "`shoutd transforms` shows an example of each step";
 
 /// A step that was chosen by name.
 pub struct Choice {
@@ -223,6 +226,24 @@ impl Choice {
         occasion: &Occasion<'_>,
     ) -> Result<(), Refusal> {
         self.step.apply(text, memory, occasion)
+    }
+}
+
+impl Choice {
+    /// Applies the step to a text whose rest an earlier step refused: what is wrong in this part of it
+    /// is refused, too, but not that it ends here.
+    pub(super) fn apply_before_refusal(
+        &self,
+        text: &mut Text<'_>,
+        memory: &mut Memory,
+        occasion: &Occasion<'_>,
+    ) -> Result<(), Refusal> {
+        self.step.apply(text, memory, &Occasion { end: false, ..*occasion })?;
+        let done = text.as_bytes().to_vec();
+        text.truncate(0);
+        let _ = self.step.apply(text, memory, &Occasion { end: true, ..*occasion });
+        text.prepend(&done);
+        Ok(())
     }
 }
 
@@ -321,7 +342,11 @@ pub fn plainly(message: &str) -> String {
     let Some((what, expected)) = message.split_once(", expected ") else {
         return match message {
             NO_OPTIONS => format!("{NO_OPTIONS}; write its name alone, in quotes"),
-            _ => message.replace("missing field", "there is no option").replace("invalid type: ", "found "),
+            "wanted string or table" => format!("this is none of its values; {EXAMPLES}"),
+            _ => match message.strip_prefix("missing field ") {
+                Some(field) => format!("the option {field} is missing; {EXAMPLES}"),
+                None => message.replace("invalid type: ", "found "),
+            },
         };
     };
     let quoted = |text: &str| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();

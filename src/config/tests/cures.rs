@@ -230,10 +230,17 @@ fn each_wrong_option_of_a_step_has_its_cure() {
     for (value, what, cure) in [
         ("'prefix'", "the step `prefix` needs an option", "write it as { prefix = \"> \" }"),
         ("{ prefix = 3 }", "found integer `3`", "expected a string"),
+        ("{ normalize = 3 }", "this is none of its values", "`shoutd transforms` shows an example of each step"),
+        ("{ map = {} }", "the option `file` is missing", "`shoutd transforms` shows an example of each step"),
+        ("{ map = { file = '/a; b' } }", "there is no file /a; b", "a relative name starts in the folder of this file"),
         ("{ echo = {} }", "it has no options", "write its name alone, in quotes"),
         ("{ reply = '{per}' }", "unknown variable `{per}`", "did you mean `{peer}`?"),
         ("{ replace = { patern = 'a', with = 'b' } }", "unknown option `patern`", "did you mean `pattern`?"),
-        ("{ replace = { pattern = 'a' } }", "there is no option `with`", ""),
+        (
+            "{ replace = { pattern = 'a' } }",
+            "the option `with` is missing",
+            "`shoutd transforms` shows an example of each step",
+        ),
         (
             "{ prefix = 'a', suffix = 'b' }",
             "`suffix` stands beside `prefix`",

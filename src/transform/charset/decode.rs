@@ -86,9 +86,7 @@ impl Step for Decode {
                 }
             })?;
         }
-        if self.on_error == OnError::Reply {
-            memory.note = if occasion.end { 0 } else { before + (len - again) as u64 };
-        }
+        memory.note = self.on_error.note(before + (len - again) as u64, occasion);
         Ok(())
     }
 
