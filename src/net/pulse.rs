@@ -1,4 +1,4 @@
-//! Whether a thread still turns its loop: it is asked, and answers at its next turn.
+//! Whether a thread still does its work: it is asked, and answers when it has come to the next.
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -15,7 +15,7 @@ impl Pulse {
         self.asked.fetch_add(1, Relaxed);
     }
 
-    /// Answers all questions; called by the thread itself, once a turn.
+    /// Answers all questions; called by the thread itself, again and again.
     pub fn answer(&self) {
         self.answered.store(self.asked.load(Relaxed), Relaxed);
     }

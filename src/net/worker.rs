@@ -149,6 +149,8 @@ impl Worker {
             let mut nth = 0;
             while let Some(token) = self.poll.token(nth) {
                 self.handle_event(token);
+                // a turn may be long where answers are
+                self.handle.pulse.answer();
                 nth += 1;
             }
             self.handle_deadlines();

@@ -1,7 +1,8 @@
 //! `replace`: each match of a regular expression gives way to a text, which may repeat parts of it.
 //!
 //! The engine's time is linear in the message for each match, whatever the pattern; so look-around and
-//! back references are not there. Bytes that are not UTF-8 match no character and stay as they are.
+//! back references are not there. But each match may have looked as far as the message's end, as one of
+//! `<.*>|<` does, and then many matches take the square of its length: `max_message` bounds it. Bytes that are not UTF-8 match no character and stay as they are.
 
 use super::registry::{Example, Listed, Site};
 use super::{About, Growth, Memory, Occasion, Refusal, Step, Text};
