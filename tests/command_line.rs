@@ -277,6 +277,17 @@ fn the_step_that_refuses_is_the_one_that_is_told() {
 }
 
 #[test]
+fn an_input_that_ends_within_a_message_is_told_of() {
+    let arguments = ["transform", "--framing", "netstring"];
+    let error = "error: the input ends within message 2, which says that it is longer; all before it was answered\n";
+    let expected = (1, "5:HELLO,".to_owned(), error.to_owned());
+    assert_eq!(told(run_with(&arguments, b"5:hello,3:ab")), expected);
+    let error = "error: message 2 of the input is no `netstring`; all before it was answered\n";
+    let expected = (1, "1:A,".to_owned(), error.to_owned());
+    assert_eq!(told(run_with(&arguments, b"1:a,x")), expected);
+}
+
+#[test]
 fn each_step_can_be_looked_at() {
     let answer = |arguments: &[&str], input: &str| told(run_with(arguments, input.as_bytes()));
     let explained = "\

@@ -70,7 +70,7 @@ impl<W: Write> Explained<'_, W> {
                     return Err(Ended::For(EndReason::MessageTooLong));
                 }
                 Piece::TooLong(_) => self.say(&format!("a message is longer than {} bytes", messages.max))?,
-                Piece::CutShort => self.say("the input ended within a message")?,
+                Piece::CutShort => return Err(Ended::For(EndReason::MessageCutShort)),
                 Piece::Malformed => return Err(Ended::For(EndReason::BadFrame)),
                 Piece::Part(_) | Piece::End(_) | Piece::Dropped => {}
             }

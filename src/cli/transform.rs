@@ -54,7 +54,10 @@ fn ended_well(reason: EndReason, next: u64, chain: &Chain) -> Result<(), Failure
             format!("the input is not what a step decodes; {before}, and --on-error reply tells more")
         }
         EndReason::BadInput => format!("the input is not what a step decodes; {before}"),
-        EndReason::BadFrame => format!("the input is no `{}`; {before}", chain.framing.name),
+        EndReason::MessageCutShort => {
+            format!("the input ends within message {next}, which says that it is longer; {before}")
+        }
+        EndReason::BadFrame => format!("message {next} of the input is no `{}`; {before}", chain.framing.name),
         other => return Err(Failure::new(Exit::OwnFault, format!("it ended for {}", other.word()))),
     };
     Err(Failure::new(Exit::Failed, text))

@@ -163,6 +163,9 @@ impl Keys {
             let steps = self.steps.iter().map(|step| (step.span(), step.get_ref()));
             notes.mistakes.borrow_mut().extend(messages_needed(steps));
         }
+        let pipeline = Pipeline::new(self.steps.into_iter().map(Spanned::into_inner).collect());
+        let most = if self.chain.has_messages() { self.chain.framed.max_message } else { buffer_size_max };
+        mind_the_answer(pipeline.growth().of(most), self.chain.has_messages(), table, notes);
         Listener {
             addresses: self.addresses.into_iter().map(Spanned::into_inner).collect(),
             passed: Vec::new(),
@@ -170,7 +173,7 @@ impl Keys {
             service: Arc::new(Service {
                 name: self.chain.name,
                 framing,
-                pipeline: Pipeline::new(self.steps.into_iter().map(Spanned::into_inner).collect()),
+                pipeline,
                 greeting: self.greeting,
                 limits: self.limits,
             }),
@@ -191,6 +194,20 @@ fn socket(table: &Table<'_>) -> listener::Options {
                 probes: table.take("probes", Count(1..=127), default.probes),
             }
         }),
+    }
+}
+
+/// Minds that an answer of `longest` bytes, which the steps may make, has to fit into memory.
+fn mind_the_answer(longest: usize, has_messages: bool, table: &Table<'_>, notes: &Notes<'_>) {
+    const LARGE: usize = 256 * MIB;
+    const LARGEST: usize = 4096 * MIB;
+    let bound = if has_messages { "max_message" } else { "buffer_size_max" };
+    let what = format!("an answer of these steps may have {} MiB", longest / MIB);
+    if longest > LARGEST {
+        let cure = format!("lower `{bound}`, or take a step out; `shoutd transforms --markdown` tells how each grows");
+        notes.mistake(Mistake::new(table.place("transform"), what, cure));
+    } else if longest > LARGE {
+        notes.warn(table.place("transform"), &format!("{what}; a lower `{bound}` bounds it"));
     }
 }
 

@@ -393,6 +393,10 @@ pub struct Folder<'p>(pub &'p Path);
 impl Files for Folder<'_> {
     fn read(&self, path: &str) -> Result<Vec<u8>, String> {
         let path = self.0.join(path);
+        // a pipe would be waited for
+        if std::fs::metadata(&path).is_ok_and(|found| !found.is_file() && !found.is_dir()) {
+            return Err(format!("{} is no regular file; name another file", plain(&path.to_string_lossy())));
+        }
         super::contents(&path, LARGEST_FILE).map_err(|error| {
             let name = plain(&path.to_string_lossy());
             match error.kind() {

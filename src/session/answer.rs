@@ -119,7 +119,12 @@ impl Session {
                     messages.frames.finish(messages.ending(ending, None), &mut desk.answers);
                 }
                 Piece::Dropped => begun = None,
-                Piece::CutShort => counters.cut_short.add(1),
+                Piece::CutShort => {
+                    counters.cut_short.add(1);
+                    if self.end == Some(EndReason::ClientFin) {
+                        self.end = Some(EndReason::MessageCutShort);
+                    }
+                }
                 Piece::Malformed => refused = Some(EndReason::BadFrame),
             }
         }

@@ -30,6 +30,8 @@ pub enum EndReason {
     BadInput,
     /// Bytes were not what the framing asks for.
     BadFrame,
+    /// The client ended its input within a message that said it was longer; all before it was answered.
+    MessageCutShort,
     /// The daemon stopped, and the connection was quiet.
     Drained,
     /// The daemon stopped, and the connection was busy until `drain_timeout`.
@@ -42,7 +44,7 @@ pub enum EndReason {
 
 impl EndReason {
     /// All reasons, in the order of their discriminants.
-    pub const ALL: [EndReason; 15] = [
+    pub const ALL: [EndReason; 16] = [
         EndReason::ClientFin,
         EndReason::ClientReset,
         EndReason::ClientVanished,
@@ -54,6 +56,7 @@ impl EndReason {
         EndReason::Unmappable,
         EndReason::BadInput,
         EndReason::BadFrame,
+        EndReason::MessageCutShort,
         EndReason::Drained,
         EndReason::DrainDeadline,
         EndReason::Stopped,
@@ -75,6 +78,7 @@ impl EndReason {
             EndReason::Unmappable => "unmappable",
             EndReason::BadInput => "bad_input",
             EndReason::BadFrame => "bad_frame",
+            EndReason::MessageCutShort => "message_cut_short",
             EndReason::Drained => "drained",
             EndReason::DrainDeadline => "drain_deadline",
             EndReason::Stopped => "stopped",

@@ -61,6 +61,8 @@ impl Step for Map {
 /// The table that `contents`, which lie in `file`, write down.
 fn read(file: &str, contents: &[u8]) -> Result<Table, String> {
     let (mut values, mut lines) = (Table::new(), HashMap::new());
+    // some editors put a byte order mark before the first key
+    let contents = contents.strip_prefix("\u{FEFF}".as_bytes()).unwrap_or(contents);
     for (line, number) in contents.split(|&byte| byte == b'\n').zip(1_usize..) {
         let line = line.strip_suffix(b"\r").unwrap_or(line);
         if line.is_empty() || line.starts_with(b"#") {
@@ -104,6 +106,12 @@ mod tests {
         }
         assert_eq!(bare.growth(), Growth { times: 1, plus: 7 });
         assert_eq!(default.growth(), Growth { times: 0, plus: 7 });
+    }
+
+    #[test]
+    fn a_byte_order_mark_is_no_part_of_the_first_key() {
+        let step = build(json!({ "map": { "file": "f" } }), OnError::Pass, &Only(b"\xEF\xBB\xBFa\tb\n")).unwrap();
+        assert_eq!(answer(&step, &["a"]).0, "b");
     }
 
     #[test]

@@ -5,7 +5,7 @@
 //! `<.*>|<` does, and then many matches take the square of its length: `max_message` bounds it. Bytes that are not UTF-8 match no character and stay as they are.
 
 use super::registry::{Example, Listed, Site};
-use super::{About, Growth, Memory, Occasion, Refusal, Step, Text};
+use super::{About, Growth, Memory, Occasion, Refusal, Step, Text, utf8};
 use regex::bytes::{Regex, RegexBuilder};
 use serde::Deserialize;
 use std::ops::Range;
@@ -93,6 +93,9 @@ impl Step for Replace {
             let (message, mut done) = (&*message, 0);
             if finds_groups {
                 for captures in self.pattern.captures_iter(message) {
+                    if splits_character(message, &captures.get_match().range()) {
+                        continue;
+                    }
                     let group = |number| captures.get(number).map_or(&b""[..], |group| group.as_bytes());
                     let found = captures.get_match();
                     self.write(message, &mut done, found.range(), group, to);
@@ -100,6 +103,9 @@ impl Step for Replace {
             } else {
                 // to find where a match lies is many times faster than to find its groups
                 for found in self.pattern.find_iter(message) {
+                    if splits_character(message, &found.range()) {
+                        continue;
+                    }
                     self.write(message, &mut done, found.range(), |_| found.as_bytes(), to);
                 }
             }
@@ -111,6 +117,11 @@ impl Step for Replace {
     fn growth(&self) -> Growth {
         self.growth
     }
+}
+
+/// Whether a match of nothing lies within a character, where the engine for bytes finds one, too.
+fn splits_character(message: &[u8], found: &Range<usize>) -> bool {
+    found.is_empty() && message.get(found.start).is_some_and(|byte| utf8::is_continuation(*byte))
 }
 
 fn compile(pattern: &str) -> Result<Regex, String> {
@@ -201,6 +212,8 @@ mod tests {
             ("a", "", "banana", "bnn"),
             ("", "-", "ab", "-a-b-"),
             ("x*", "-", "axb", "-a-b-"),
+            ("x*", "-", "é日", "-\\xc3\\xa9-\\xe6\\x97\\xa5-"),
+            ("(x*)", "$1-", "éx", "-\\xc3\\xa9x-"),
             ("^|$", "\"", "a b", "\\\"a b\\\""),
             ("an", "<$0>", "banana", "b<an><an>a"),
             ("(a)|(n)", "${2}${1}$$1", "ban", "ba$1n$1"),

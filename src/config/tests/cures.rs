@@ -266,3 +266,23 @@ fn bytes_are_text_or_hex_digits() {
     }
     parse("f", "framing = 'delimiter'\ndelimiter = { hex = '0D 0a' }").unwrap();
 }
+
+#[test]
+fn steps_whose_answers_fit_into_no_memory_are_refused() {
+    let cure = |key| format!("lower `{key}`, or take a step out; `shoutd transforms --markdown` tells how each grows");
+    check(
+        "framing = 'line'\nmax_message = '64MiB'\ntransform = 'json_pretty'",
+        "an answer of these steps may have 16512 MiB",
+        &cure("max_message"),
+    );
+    check(
+        "transform = ['expand_tabs', 'expand_tabs', 'expand_tabs', 'ascii', 'ascii', 'ascii']",
+        "an answer of these steps may have 42592 MiB",
+        &cure("buffer_size_max"),
+    );
+    let config = parse("f", "framing = 'line'\nmax_message = '100MiB'").unwrap();
+    assert_eq!(
+        config.warnings,
+        ["f:1: warning: an answer of these steps may have 300 MiB; a lower `max_message` bounds it"]
+    );
+}

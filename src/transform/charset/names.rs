@@ -141,6 +141,11 @@ fn plain(name: &str) -> String {
 
 fn unknown(name: &str) -> String {
     let known = OWN.iter().map(|(_, names)| *names).chain(STANDARD).flat_map(|names| names.split(' '));
+    // one of another number is another charset; only a digit may be missing
+    let known = known.filter(|known| {
+        let mut digits = known.chars().filter(char::is_ascii_digit);
+        name.chars().filter(char::is_ascii_digit).all(|digit| digits.any(|other| other == digit))
+    });
     match About::nearest(name, known) {
         Some((_, near)) => format!("unknown charset `{name}`; did you mean `{near}`?"),
         None => format!(
@@ -223,8 +228,9 @@ mod tests {
     #[test]
     fn an_unknown_charset_is_told_with_its_cure() {
         for (name, expected) in [
-            ("latin11x", "unknown charset `latin11x`; did you mean `latin1`?"),
+            ("latln1", "unknown charset `latln1`; did you mean `latin1`?"),
             ("cp1O47", "unknown charset `cp1O47`; did you mean `cp1047`?"),
+            ("cp852", "unknown charset `cp852`; `utf-8`, `latin1`, `cp1047` are some"),
             ("", "unknown charset ``; `utf-8`, `latin1`, `cp1047` are some, and so is each label of"),
             ("klingon", "unknown charset `klingon`; `utf-8`, `latin1`, `cp1047` are some, and so is each label of"),
             ("replacement", "unknown charset `replacement`; `utf-8`"),
