@@ -102,22 +102,24 @@ impl Step for Crlf {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::transform::{Context, Scratch};
+    use crate::transform::{Context, Scratch, trial};
 
     /// What each read is answered with by `step`, and then the end.
     fn answers(step: &dyn Step, reads: &[&str]) -> Vec<String> {
-        let (mut memory, mut scratch) = (Memory::default(), Scratch::default());
-        let reads = reads.iter().map(|read| (*read, false)).chain([("", true)]);
-        let answers = reads.map(|(read, end)| {
-            let mut read = read.as_bytes().to_vec();
-            let mut text = Text::new(&mut read, &mut scratch);
-            step.apply(&mut text, &mut memory, &Occasion { end, context: &Context::default() }).unwrap();
-            assert!(text.ending().is_some_and(|ending| ending.ends_with(b"\n")));
-            String::from_utf8(text.into_bytes().to_vec()).unwrap()
-        });
-        let answers = answers.collect();
-        assert!(memory.is_at_rest());
-        answers
+        trial::answers(step, 1, reads)
+    }
+
+    #[test]
+    fn the_end_of_the_message_is_asked_for_whatever_its_text() {
+        for text in ["", "a", "a\r\nb"] {
+            for (step, ending) in [(&Lf as &dyn Step, b"\n".as_slice()), (&Crlf, b"\r\n")] {
+                let (mut read, mut scratch) = (text.as_bytes().to_vec(), Scratch::default());
+                let mut text = Text::new(&mut read, &mut scratch);
+                let occasion = Occasion { end: true, context: &Context::default() };
+                step.apply(&mut text, &mut Memory::default(), &occasion).unwrap();
+                assert_eq!(text.ending(), Some(ending));
+            }
+        }
     }
 
     #[test]
