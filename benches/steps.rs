@@ -171,7 +171,8 @@ fn lines(text: &str, effort: Effort) -> String {
     let pipeline = Pipeline::new(vec![Choice::named("uppercase", Options::default()).expect("a registered name")]);
     let (line, options) = (framing::named("line").unwrap(), framing::Options::default());
     let framing = framing::build(line, line, &options).unwrap();
-    let service = Service { name: "bench".to_owned(), framing, pipeline, greeting: None, limits };
+    let service =
+        Service { name: "bench".to_owned(), framing, pipeline, greeting: None, limits, tally: Arc::default() };
     let now = Moment::from_millis(0);
     let mut session = Session::new(Arc::new(service), None, now);
     let (mut desk, mut read) = (Desk::default(), stream.as_bytes().to_vec());

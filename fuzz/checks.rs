@@ -109,7 +109,14 @@ fn check(framing: Framing, steps: Vec<Choice>, choices: Choices<'_>) {
     let (bytes, [first, second]) = choices.rest();
     let stream = matches!(framing, Framing::Stream);
     let (name, limits) = ("fuzz".to_owned(), Limits::default());
-    let service = Arc::new(Service { name, framing, pipeline: Pipeline::new(steps), greeting: None, limits });
+    let service = Arc::new(Service {
+        name,
+        framing,
+        pipeline: Pipeline::new(steps),
+        greeting: None,
+        limits,
+        tally: Arc::default(),
+    });
     let whole = answer(&service, &[bytes]);
     let pieces = [&bytes[..first], &bytes[first..second], &bytes[second..]];
     let single: Vec<&[u8]> = bytes.chunks(1).collect();

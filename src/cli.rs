@@ -137,7 +137,7 @@ impl Cli {
     pub fn run(self) -> Result<(), Failure> {
         let path = self.config.as_deref();
         match self.verb.unwrap_or(Verb::Run) {
-            Verb::Run => daemon::run(config::load(path)?),
+            Verb::Run => daemon::run(config::load(path, "nothing was started")?, self.config),
             Verb::Check => check(path),
             Verb::Config { full: true, .. } => print(FULL),
             Verb::Config { json: false, .. } => print(&config::to_toml(&read(path)?.effective)),

@@ -1,19 +1,24 @@
-//! The main thread: starts the server, then turns signals, events and time into calls of it.
+//! The main thread: starts everything, then turns signals, events and time into calls of the server.
 //!
 //! Sockets and sessions are not known here. The main thread only ever waits for its channels, so
 //! a signal is answered at once whatever the other threads do.
 
+use crate::admin::{self, Admin};
+use crate::board::{Board, Stage};
 use crate::config::{Config, Source};
 use crate::failure::{Exit, Failure};
 use crate::logging;
 use crate::net::plain;
-use crate::server::{Event, Listener, Server, StartError};
+use crate::reload::{Ask, Reloader};
+use crate::server::{Control, Event, Listener, Server};
 use crate::session::EndReason;
 use crate::signals::{self, Signal};
-use crate::systemd::{self, Passed};
-use crossbeam_channel::{Receiver, after, never, select, tick};
+use crate::systemd::{self, Store};
+use crossbeam_channel::{Receiver, Sender, after, never, select, tick, unbounded};
 use std::fmt::Write;
 use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a stop at once may take; what has not ended by then ends with the process.
@@ -24,12 +29,12 @@ const STATUS_EVERY: Duration = Duration::from_secs(1);
 /// that comes late is not the end.
 const BEATS: u32 = 4;
 
-/// Serves as `config` says until a signal stops it.
+/// Serves as `config` says, which was read from `path` if that was named, until somebody stops it.
 ///
 /// # Errors
 ///
 /// A [`Failure`] when it cannot start, or ends by a fault of its own.
-pub fn run(config: Config) -> Result<(), Failure> {
+pub fn run(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
     let system = |what: &str, error: &dyn std::fmt::Display| {
         Failure::new(Exit::System, format!("cannot {what}: {}", plain(error)))
     };
@@ -43,85 +48,99 @@ pub fn run(config: Config) -> Result<(), Failure> {
         log::warn!("{warning}");
     }
     // before anything listens, so that no signal finds the process without a handler
-    let signals = signals::listen().map_err(|error| system("take signals", &error))?;
+    let (signals_in, signals) = unbounded();
+    signals::listen(signals_in.clone()).map_err(|error| system("take signals", &error))?;
 
-    let mut settings = config.settings;
-    hand_out(systemd::passed_sockets()?, &mut settings.listeners)?;
-    let services: Vec<String> = settings.listeners.iter().map(describe).collect();
-    let drain_timeout = settings.drain.timeout;
-    let server = Server::start(settings).map_err(refused)?;
+    let services: Vec<String> = config.settings.listeners.iter().map(describe).collect();
+    let inherited = systemd::passed_sockets()?;
+    let mut store = Store::new(&inherited);
+    let server = Server::start_with(config.settings, inherited)?;
+    let control = server.control().clone();
+    store.keep(&control.sockets());
+    let board = Arc::new(Board::new(config.source.clone()));
+    // one that was found in its usual place must not be taken for the defaults once it is gone
+    let path = path.or(if let Source::File(found) = &config.source { Some(found.clone()) } else { None });
+    let reloader = Reloader::new(path, config.effective, control.clone(), Arc::clone(&board), store);
+    let asks = reloader.start().map_err(|error| system("start a thread", &error))?;
+    let _admin = Admin::start(
+        &config.admin,
+        &config.source,
+        admin::Reach { control: control.clone(), board: Arc::clone(&board), asks: asks.clone(), signals: signals_in },
+    )?;
+
     for service in services {
         log::info!("serving {service}");
     }
-    let mut addresses: Vec<String> = server.addresses().iter().map(ToString::to_string).collect();
-    addresses.dedup();
-    let addresses = addresses.join(", ");
+    let listening = listening_on(&control);
     log::info!(
-        "listening on {addresses}: {}, at most {}",
-        counted(server.workers(), "worker"),
-        counted(server.max_connections(), "connection")
+        "{listening}: {}, at most {}",
+        counted(control.workers(), "worker"),
+        counted(control.max_connections(), "connection")
     );
-    systemd::ready(&format!("listening on {addresses}"));
+    systemd::ready(&listening);
 
     let running = server.running();
     let terminal = io::stderr().is_terminal();
-    let mut daemon = Daemon { server, signals, running, stage: Stage::Serving, silent: Vec::new(), terminal };
-    let result = daemon.attend(drain_timeout);
+    let mut daemon = Daemon { server, control, signals, asks, board, running, silent: Vec::new(), terminal };
+    let result = daemon.attend();
     daemon.say_goodbye();
     result
+}
+
+/// Where it listens, for the log and for systemd.
+pub(crate) fn listening_on(control: &Control) -> String {
+    let mut addresses: Vec<String> = control.addresses().iter().map(ToString::to_string).collect();
+    addresses.dedup();
+    format!("listening on {}", addresses.join(", "))
 }
 
 /// The main thread's state.
 struct Daemon {
     server: Server,
+    control: Control,
     signals: Receiver<Signal>,
+    /// Where a reload is asked for.
+    asks: Sender<Ask>,
+    board: Arc<Board>,
     /// Threads that have not said that they ended.
     running: usize,
-    stage: Stage,
     /// The threads that owe a sign of life.
     silent: Vec<String>,
     /// Whether it was started on a terminal.
     terminal: bool,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
-    Serving,
-    Draining,
-    Stopping,
-}
-
 impl Daemon {
     /// Waits for signals, events and time until all threads have ended.
-    fn attend(&mut self, drain_timeout: Duration) -> Result<(), Failure> {
+    fn attend(&mut self) -> Result<(), Failure> {
         let events = self.server.events().clone();
         let beat = systemd::watchdog().map_or_else(never, |period| tick(period / BEATS));
         let mut progress = never();
         let mut deadline = never();
         while self.running > 0 {
+            let stage = self.board.read().stage;
             select! {
-                recv(self.signals) -> signal => match (signal, self.stage) {
-                    (Ok(Signal::Hangup), _) if !self.is_hung_up() => {
-                        log::warn!("SIGHUP: reload is not there yet; restart to use a changed configuration");
-                    }
+                recv(self.signals) -> signal => match (signal, stage) {
+                    (Ok(Signal::Hangup), _) if !self.is_hung_up() => self.reload(),
+                    (Ok(Signal::Status), _) => self.tell_status(),
                     // the shell tells of it, and so does the kernel: that is no second order
                     (Ok(Signal::Hangup), Stage::Draining) => {}
-                    (Ok(signal), Stage::Serving) => {
-                        self.begin_drain(signal);
-                        progress = tick(STATUS_EVERY);
-                        deadline = after(drain_timeout + STOP_WAIT);
-                    }
                     (_, Stage::Stopping) => {}
+                    (Ok(signal), Stage::Serving) if signal != Signal::StopNow => {
+                        let timeout = self.begin_drain(signal);
+                        progress = tick(STATUS_EVERY);
+                        deadline = after(timeout + STOP_WAIT);
+                    }
                     (_, Stage::Serving | Stage::Draining) => {
                         log::info!("stopping at once");
-                        self.stage = Stage::Stopping;
-                        self.server.stop();
+                        self.board.set_stage(Stage::Stopping);
+                        self.control.stop();
                         deadline = after(STOP_WAIT);
                     }
                 },
                 recv(events) -> event => self.thread_ended(event.ok())?,
                 recv(beat) -> _ => self.check_pulses(),
-                recv(progress) -> _ => systemd::status(&format!("stopping, {} open", counted(self.server.open(), "connection"))),
+                recv(progress) -> _ => self.tell_progress(),
                 recv(deadline) -> _ => {
                     log::warn!("{} did not end in time", counted(self.running, "thread"));
                     return Ok(());
@@ -131,17 +150,34 @@ impl Daemon {
         Ok(())
     }
 
-    fn begin_drain(&mut self, signal: Signal) {
+    fn reload(&self) {
+        // its thread lives as long as the process
+        let _ = self.asks.send(Ask { by: "SIGHUP", answer: Box::new(|_| {}) });
+    }
+
+    /// Begins to stop, and gives how long that may take.
+    fn begin_drain(&mut self, signal: Signal) -> Duration {
         let name = match signal {
             Signal::Interrupt => "SIGINT",
             Signal::Terminate => "SIGTERM",
             Signal::Hangup => "the terminal is gone",
+            Signal::Stop | Signal::StopNow | Signal::Status => "shoutd stop",
         };
-        let open = counted(self.server.open(), "connection");
+        let open = counted(self.control.open(), "connection");
         log::info!("{name}: stopping, {open} open; once more stops at once");
         systemd::stopping(&format!("stopping, {open} open"));
-        self.stage = Stage::Draining;
-        self.server.drain();
+        self.board.set_stage(Stage::Draining);
+        self.control.drain()
+    }
+
+    fn tell_progress(&self) {
+        systemd::status(&format!("stopping, {} open", counted(self.control.open(), "connection")));
+    }
+
+    fn tell_status(&self) {
+        for line in admin::Status::of(&self.control, &self.board).lines() {
+            log::info!("{line}");
+        }
     }
 
     /// Whether SIGHUP says what its name does: that the terminal it was started on is closed.
@@ -152,7 +188,8 @@ impl Daemon {
     fn thread_ended(&mut self, event: Option<Event>) -> Result<(), Failure> {
         let Some(Event::ThreadEnded { name, fault }) = event else { return Ok(()) };
         self.running = self.running.saturating_sub(1);
-        let fault = fault.or_else(|| (self.stage == Stage::Serving).then(|| "nobody told it to".to_owned()));
+        let fault =
+            fault.or_else(|| (self.board.read().stage == Stage::Serving).then(|| "nobody told it to".to_owned()));
         match fault {
             Some(fault) => Err(Failure::new(Exit::OwnFault, format!("the thread {name} ended: {fault}"))),
             None => Ok(()),
@@ -161,7 +198,7 @@ impl Daemon {
 
     /// Gives systemd a sign of life if every thread has given one since the last time.
     fn check_pulses(&mut self) {
-        let silent: Vec<String> = self.server.silent_threads().into_iter().map(str::to_owned).collect();
+        let silent: Vec<String> = self.control.silent_threads().into_iter().map(str::to_owned).collect();
         if silent.is_empty() {
             systemd::alive();
         }
@@ -172,7 +209,7 @@ impl Daemon {
     }
 
     fn say_goodbye(&self) {
-        let totals = self.server.totals();
+        let totals = self.control.totals();
         let mut line = format!("stopped: {} served", counted(totals.accepted, "connection"));
         for reason in EndReason::ALL {
             let count = totals.closed.get(reason as usize).copied().unwrap_or_default();
@@ -181,7 +218,7 @@ impl Daemon {
                 let _ = write!(line, ", {count} {}", reason.word());
             }
         }
-        let accept = self.server.accept_counters();
+        let accept = self.control.accept_counters();
         let troubles = [
             (accept.client_errors.get(), "failed accept"),
             (accept.pauses.get(), "pause of accepting"),
@@ -195,24 +232,6 @@ impl Daemon {
     }
 }
 
-/// Gives each listener the sockets that were passed under its name.
-fn hand_out(passed: Vec<Passed>, listeners: &mut [Listener]) -> Result<(), Failure> {
-    let known = listeners.iter().map(|listener| listener.service.name.as_str()).collect::<Vec<_>>().join(", ");
-    for Passed { name, socket } in passed {
-        let Some(listener) = listeners.iter_mut().find(|listener| listener.service.name == name) else {
-            return Err(Failure::new(
-                Exit::Config,
-                format!(
-                    "systemd passed a socket named `{name}`, and no listener has that name; \
-                     say FileDescriptorName= in the .socket unit (listeners: {known})"
-                ),
-            ));
-        };
-        listener.passed.push(socket);
-    }
-    Ok(())
-}
-
 fn counted(number: impl TryInto<u64>, what: &str) -> String {
     let number = number.try_into().unwrap_or(u64::MAX);
     format!("{number} {what}{}", if number == 1 { "" } else { "s" })
@@ -222,13 +241,4 @@ fn describe(listener: &Listener) -> String {
     let service = &listener.service;
     let steps: Vec<&str> = service.pipeline.names().collect();
     format!("{}: {} > {}", service.name, service.framing, steps.join(" > "))
-}
-
-fn refused(error: StartError) -> Failure {
-    let exit = match &error {
-        StartError::Bind(error) if error.permission => Exit::Permission,
-        StartError::Bind(_) | StartError::System(_) | StartError::NoConnections { .. } => Exit::System,
-        StartError::TooManyConnections { .. } => Exit::Config,
-    };
-    Failure::new(exit, error.to_string())
 }

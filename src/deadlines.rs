@@ -20,6 +20,12 @@ impl Moment {
         Moment(millis)
     }
 
+    /// Milliseconds since the beginning.
+    #[must_use]
+    pub const fn as_millis(self) -> u64 {
+        self.0
+    }
+
     /// The time from `earlier` to this moment; zero if `earlier` is later.
     #[must_use]
     pub const fn since(self, earlier: Moment) -> Duration {

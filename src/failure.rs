@@ -1,5 +1,6 @@
 //! How a run ends badly: one clear text for people, one number for whoever started it.
 
+use crate::server::Refused;
 use std::fmt;
 
 /// Exit codes, as `sysexits.h` and systemd name them.
@@ -10,6 +11,10 @@ pub enum Exit {
     Failed = 1,
     /// The command line was wrong.
     Usage = 2,
+    /// The reload was applied, and some keys need a restart (`reload --strict`).
+    NeedsRestart = 10,
+    /// `EX_UNAVAILABLE`: no daemon runs that could be asked.
+    NotRunning = 69,
     /// `EX_SOFTWARE`: a fault of shoutd's own.
     OwnFault = 70,
     /// `EX_OSERR`: the operating system refused, as when an address is taken.
@@ -33,6 +38,18 @@ impl Failure {
     /// A failure with its exit code.
     pub fn new(exit: Exit, text: impl Into<String>) -> Failure {
         Failure { exit, text: text.into() }
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(refused: Refused) -> Failure {
+        let exit = match &refused {
+            Refused::Bind(error) if error.permission => Exit::Permission,
+            Refused::Bind(_) | Refused::System(_) | Refused::NoConnections { .. } => Exit::System,
+            Refused::TooManyConnections { .. } | Refused::Nobodys { .. } => Exit::Config,
+            Refused::Stopping => Exit::Failed,
+        };
+        Failure::new(exit, refused.to_string())
     }
 }
 

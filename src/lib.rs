@@ -7,8 +7,8 @@
 //! - **1, machine**: [`session`]: one connection, which knows no socket and no clock
 //! - **2, net**: [`net`]: everything that owns a file descriptor
 //! - **3, server**: [`server`]: the threads; this is where to begin if you want to embed it
-//! - **4, process**: [`config`], [`offline`], [`cli`], [`daemon`], [`logging`], [`signals`], [`systemd`],
-//!   [`failure`]: TOML, the command line, signals, systemd
+//! - **4, process**: [`config`], [`offline`], [`cli`], [`daemon`], [`reload`], [`board`], [`admin`],
+//!   [`logging`], [`signals`], [`systemd`], [`failure`]: TOML, the command line, HTTP, signals, systemd
 //!
 //! The acceptor thread takes connections from the listeners' backlogs and hands each to a worker
 //! thread through a bounded channel. A worker reads into its one buffer; the session cuts what was
@@ -20,6 +20,8 @@
 #![warn(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 #![warn(unreachable_pub)]
 
+pub mod admin;
+pub mod board;
 pub mod cli;
 pub mod config;
 pub mod daemon;
@@ -30,6 +32,7 @@ pub mod logging;
 pub mod metrics;
 pub mod net;
 pub mod offline;
+pub mod reload;
 pub mod server;
 pub mod session;
 pub mod signals;

@@ -1,17 +1,33 @@
-//! What systemd is told, and what it passes: the notify socket, the watchdog, listening sockets.
+//! What systemd is told, and what it passes and keeps: the notify socket, the watchdog, listening
+//! sockets.
 //!
 //! Without systemd all of it is nothing at all. When the daemon is ready, and whether it is alive,
 //! is not decided here.
 
 use crate::failure::{Exit, Failure};
+use crate::net::listener::{Listening, Origin, Pool};
 use listenfd::ListenFd;
 use sd_notify::NotifyState;
-use std::os::fd::OwnedFd;
+use std::collections::BTreeSet;
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
+
+/// What the names of sockets begin with that systemd keeps for us; no listener has such a name.
+const KEPT: &str = "kept.";
+/// And what follows where the system chose the port.
+const ANY_PORT: &str = "any.";
 
 /// Every listener is bound and every worker runs.
 pub fn ready(status: &str) {
     notify(&[NotifyState::Ready, NotifyState::Status(status)]);
+}
+
+/// The daemon has begun to reload; [`ready`] ends it, whatever came of it.
+pub fn reloading() {
+    let mut states = vec![NotifyState::Reloading];
+    // what Type=notify-reload asks for; without a clock it is a reload for Type=notify still
+    states.extend(NotifyState::monotonic_usec_now());
+    notify(&states);
 }
 
 /// The daemon has begun to stop.
@@ -41,40 +57,84 @@ fn notify(states: &[NotifyState<'_>]) {
     }
 }
 
-/// A listening socket that systemd passed, with the name its unit gave it (`FileDescriptorName=`).
-#[derive(Debug)]
-pub struct Passed {
-    /// Its name.
-    pub name: String,
-    /// The socket.
-    pub socket: OwnedFd,
+/// The sockets that systemd keeps for the next process (`FileDescriptorStoreMax=`), so that nobody who
+/// connects meanwhile is refused.
+#[derive(Debug, Default)]
+pub struct Store {
+    names: BTreeSet<String>,
 }
 
-/// Takes the sockets that systemd passed (`sd_listen_fds(3)`).
+impl Store {
+    /// The store as the process before left it.
+    #[must_use]
+    pub fn new(inherited: &[Listening]) -> Store {
+        Store { names: inherited.iter().filter_map(kept_name).collect() }
+    }
+
+    /// From now on these sockets are kept, and no others; those that systemd passed by a `.socket`
+    /// unit it has anyway.
+    pub fn keep(&mut self, sockets: &Pool) {
+        if std::env::var_os("NOTIFY_SOCKET").is_none() {
+            return;
+        }
+        let mut names = BTreeSet::new();
+        for socket in sockets {
+            let Some(name) = kept_name(socket) else { continue };
+            if !self.names.contains(&name) {
+                let states = [NotifyState::FdStore, NotifyState::FdName(&name)];
+                if let Err(error) = sd_notify::notify_with_fds(&states, &[socket.as_fd()]) {
+                    log::warn!("systemd cannot keep {} over a restart: {error}", socket.local());
+                    continue;
+                }
+            }
+            socket.set_stays(true);
+            names.insert(name);
+        }
+        for gone in self.names.difference(&names) {
+            notify(&[NotifyState::FdStoreRemove, NotifyState::FdName(gone)]);
+        }
+        self.names = names;
+    }
+}
+
+/// The name under which systemd keeps a socket of ours: the system's number for it, which it has in
+/// the next process, too.
+fn kept_name(socket: &Listening) -> Option<String> {
+    let Origin::Bound { any_port } = socket.origin() else { return None };
+    Some(format!("{KEPT}{}{}", if *any_port { ANY_PORT } else { "" }, socket.number()))
+}
+
+fn origin(name: &str) -> Origin {
+    match name.strip_prefix(KEPT) {
+        Some(kept) => Origin::Bound { any_port: kept.starts_with(ANY_PORT) },
+        None => Origin::Passed(name.to_owned()),
+    }
+}
+
+/// Takes the sockets that systemd passed (`sd_listen_fds(3)`): those of `.socket` units, each under the
+/// name that its unit gave it (`FileDescriptorName=`), and those that it kept for us.
 ///
 /// # Errors
 ///
 /// When one of them is not a listening stream socket.
-pub fn passed_sockets() -> Result<Vec<Passed>, Failure> {
+pub fn passed_sockets() -> Result<Vec<Listening>, Failure> {
     let mut passed = ListenFd::from_env();
     let names = std::env::var("LISTEN_FDNAMES").unwrap_or_default();
     let mut names = names.split(':');
     let mut sockets = Vec::new();
     for index in 0..passed.len() {
-        let name = names.next().filter(|name| !name.is_empty()).unwrap_or("unknown").to_owned();
+        let name = names.next().filter(|name| !name.is_empty()).unwrap_or("unknown");
         let tcp = passed.take_tcp_listener(index).ok().flatten().map(OwnedFd::from);
         let socket = tcp.or_else(|| passed.take_unix_listener(index).ok().flatten().map(OwnedFd::from));
-        let Some(socket) = socket else {
-            return Err(Failure::new(
-                Exit::Config,
-                format!(
-                    "what systemd passed as `{name}` (descriptor {}) is not a listening stream socket; \
-                     use ListenStream= and Accept=no in the .socket unit",
-                    index + 3
-                ),
-            ));
-        };
-        sockets.push(Passed { name, socket });
+        let adopted = socket.and_then(|socket| Listening::adopt(socket, origin(name)).ok());
+        sockets.push(adopted.ok_or_else(|| {
+            let text = format!(
+                "what systemd passed as `{name}` (descriptor {}) is not a listening stream socket; \
+                 use ListenStream= and Accept=no in the .socket unit",
+                index + 3
+            );
+            Failure::new(Exit::Config, text)
+        })?);
     }
     Ok(sockets)
 }

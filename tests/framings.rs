@@ -27,7 +27,14 @@ fn services() -> impl Iterator<Item = Arc<Service>> {
         |framing| {
             let pipeline = Pipeline::new(vec![step("uppercase", Default::default())]);
             let limits = Limits::default();
-            Arc::new(Service { name: "test".to_owned(), framing, pipeline, greeting: None, limits })
+            Arc::new(Service {
+                name: "test".to_owned(),
+                framing,
+                pipeline,
+                greeting: None,
+                limits,
+                tally: Arc::default(),
+            })
         },
     )
 }

@@ -6,7 +6,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room's floor.
-const FLOORS: [(&str, usize); 16] = [
+const FLOORS: [(&str, usize); 19] = [
     ("transform", 0),
     ("framing", 0),
     ("deadlines", 0),
@@ -14,6 +14,8 @@ const FLOORS: [(&str, usize); 16] = [
     ("session", 1),
     ("net", 2),
     ("server", 3),
+    ("admin", 4),
+    ("board", 4),
     ("cli", 4),
     ("config", 4),
     ("daemon", 4),
@@ -21,6 +23,7 @@ const FLOORS: [(&str, usize); 16] = [
     ("logging", 4),
     ("main", 4),
     ("offline", 4),
+    ("reload", 4),
     ("signals", 4),
     ("systemd", 4),
 ];

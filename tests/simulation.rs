@@ -51,7 +51,7 @@ fn draw(rng: &mut Rng) -> Draw {
     let framed = framing::Options { max_message: MAX_MESSAGE, on_long, delimiter: DELIMITER.to_vec() };
     let framing = framing::build(about, about, &framed).unwrap();
     let pipeline = Pipeline::new(vec![Choice::named(step, Options::default()).unwrap()]);
-    let service = Service { name: "sim".to_owned(), framing, pipeline, greeting: None, limits };
+    let service = Service { name: "sim".to_owned(), framing, pipeline, greeting: None, limits, tally: Arc::default() };
     Draw { service: Arc::new(service), framing: about.name, on_long, step }
 }
 

@@ -118,7 +118,8 @@ fn service(asked: &Transform, chain: &Chain) -> Result<Service, Failure> {
         return Err(usage(format!("the step `{}` needs whole messages; add --framing line", step.about().name)));
     }
     let limits = Limits { buffer_size: offline::READ, buffer_size_max: offline::READ, ..Limits::default() };
-    Ok(Service { name: chain.name.clone(), framing, pipeline: Pipeline::new(steps), greeting: None, limits })
+    let (name, pipeline) = (chain.name.clone(), Pipeline::new(steps));
+    Ok(Service { name, framing, pipeline, greeting: None, limits, tally: Arc::default() })
 }
 
 /// A step as it is written in the configuration; the quotes of a bare name may be missing.

@@ -2,14 +2,14 @@
 //!
 //! The defaults themselves lie beside the code that uses them, on the floors below.
 
-use super::LogSettings;
 use super::chain::Chain;
 use super::claims::Claims;
-use super::kinds::{Addresses, Count, Flag, Greeting, Name, Or, Word};
+use super::kinds::{Addresses, Control, Count, Flag, Greeting, Name, Or, Word};
 use super::measures::{Bytes, Seconds, Span};
 use super::report::Mistake;
 use super::selftest::Test;
 use super::table::{Notes, Table};
+use super::{AdminSettings, ControlSocket, LogSettings};
 use crate::net::address::Address;
 use crate::net::listener::{self, Keepalive};
 use crate::server::{Drain, Listener, Settings};
@@ -51,6 +51,7 @@ static LEVELS: [(&str, LevelFilter); 6] = [
 pub(super) struct Read {
     pub(super) settings: Settings,
     pub(super) log: LogSettings,
+    pub(super) admin: AdminSettings,
     /// What each listener does to a text.
     pub(super) chains: Vec<Chain>,
     pub(super) tests: Vec<Test>,
@@ -89,13 +90,20 @@ pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Pat
     let workers = top.take("workers", Or("auto", Count(1..=1024)), None).and_then(count);
     let drain = drain(&top.table("shutdown"), notes);
     let level = top.table("log").take("level", Word { all: &LEVELS, name: |level| level.0 }, &LEVELS[2]).1;
+    let admin = admin(&top.table("admin"), folder);
     notes.unknown(file, "", MEANT);
     let settings = Settings { listeners, workers, max_connections, drain };
-    Read { settings, log: LogSettings { level }, chains, tests }
+    Read { settings, log: LogSettings { level }, admin, chains, tests }
 }
 
 fn count(number: u32) -> Option<NonZero<usize>> {
     NonZero::new(usize::try_from(number).ok()?)
+}
+
+fn admin(table: &Table<'_>, folder: &Path) -> AdminSettings {
+    let socket = table.take("socket", Control(folder), ControlSocket::Auto);
+    let listen = table.take("listen", Or("off", Addresses(folder)), None).unwrap_or_default();
+    AdminSettings { socket, listen: listen.into_iter().map(Spanned::into_inner).collect() }
 }
 
 fn drain(table: &Table<'_>, notes: &Notes<'_>) -> Drain {
@@ -168,15 +176,15 @@ impl Keys {
         mind_the_answer(pipeline.growth().of(most), self.chain.has_messages(), table, notes);
         Listener {
             addresses: self.addresses.into_iter().map(Spanned::into_inner).collect(),
-            passed: Vec::new(),
             socket: self.socket,
-            service: Arc::new(Service {
+            service: Service {
                 name: self.chain.name,
                 framing,
                 pipeline,
                 greeting: self.greeting,
                 limits: self.limits,
-            }),
+                tally: Arc::default(),
+            },
         }
     }
 }
@@ -194,6 +202,7 @@ fn socket(table: &Table<'_>) -> listener::Options {
                 probes: table.take("probes", Count(1..=127), default.probes),
             }
         }),
+        mode: None,
     }
 }
 

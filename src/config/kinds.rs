@@ -2,6 +2,7 @@
 //!
 //! A kind knows no key. Sizes and durations are in `measures`.
 
+use super::ControlSocket;
 use super::report::{Mistake, plain};
 use crate::net::address::Address;
 use crate::transform::{self, About, Choice, Files, Site, StepSeed, Template, plainly};
@@ -256,6 +257,42 @@ impl Kind for Addresses<'_> {
     }
 
     fn wording(&self, _: Value, value: &Self::Value) -> Value {
+        self.write(value) // so that relative paths mean the same wherever they are read
+    }
+}
+
+/// Where the control socket lies; a relative path starts in this folder.
+pub(super) struct Control<'p>(pub(super) &'p Path);
+
+impl Kind for Control<'_> {
+    type Value = ControlSocket;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<ControlSocket, Vec<Mistake>> {
+        const CURE: &str = "a path in quotes, or \"auto\", or \"off\"";
+        match raw.get_ref().as_str() {
+            None => Err(wrong_type(raw, "a path", CURE)),
+            Some("auto") => Ok(ControlSocket::Auto),
+            Some("off") => Ok(ControlSocket::Off),
+            Some(path) => match format!("unix:{path}").parse().and_then(|address: Address| address.within(self.0)) {
+                Ok(Address::Unix(_)) if !path.contains('/') && path.contains(':') => {
+                    Err(one(raw, "this is no path", CURE))
+                }
+                Ok(Address::Unix(path)) => Ok(ControlSocket::Path(path)),
+                Ok(Address::Tcp { .. }) => Err(one(raw, "this is no path", CURE)),
+                Err(told) => Err(vec![Mistake::told(raw.span(), &told)]),
+            },
+        }
+    }
+
+    fn write(&self, value: &ControlSocket) -> Value {
+        match value {
+            ControlSocket::Auto => json!("auto"),
+            ControlSocket::Off => json!("off"),
+            ControlSocket::Path(path) => json!(path.display().to_string()),
+        }
+    }
+
+    fn wording(&self, _: Value, value: &ControlSocket) -> Value {
         self.write(value) // so that relative paths mean the same wherever they are read
     }
 }

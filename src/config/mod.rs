@@ -4,6 +4,7 @@
 //! is the business of the floors below, where the defaults lie too.
 
 mod chain;
+mod changes;
 mod claims;
 mod effective;
 mod keys;
@@ -15,10 +16,12 @@ mod syntax;
 mod table;
 
 pub use chain::{Chain, INVALID_UTF8, NO_MESSAGES, ON_ERROR, ON_LONG, ON_UNMAPPABLE, UNKNOWN_LENGTH, Words};
+pub use changes::{Change, Effect, changes, restart_pending};
 pub use effective::{Entry, Origin, to_toml};
 pub use report::Mistakes;
 
 use crate::failure::Failure;
+use crate::net::address::Address;
 use crate::server::Settings;
 pub use kinds::Folder;
 use kinds::Kind;
@@ -29,6 +32,7 @@ use std::fmt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use table::Notes;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
@@ -46,6 +50,8 @@ pub struct Config {
     pub settings: Settings,
     /// What is logged.
     pub log: LogSettings,
+    /// Where the daemon can be looked at and told.
+    pub admin: AdminSettings,
     /// Where it comes from.
     pub source: Source,
     /// Each key with its value in effect, in the order of a file.
@@ -64,6 +70,26 @@ pub struct Config {
 pub struct LogSettings {
     /// The least important messages that are still logged.
     pub level: log::LevelFilter,
+}
+
+/// Where the daemon can be looked at and told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AdminSettings {
+    /// The control socket.
+    pub socket: ControlSocket,
+    /// Where metrics and a page for people are served to whoever asks; none if empty.
+    pub listen: Vec<Address>,
+}
+
+/// Where the control socket lies.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ControlSocket {
+    /// In the runtime directory, under a name of the configuration's own.
+    Auto,
+    /// Nowhere.
+    Off,
+    /// At a path.
+    Path(PathBuf),
 }
 
 /// Where a configuration comes from.
@@ -85,6 +111,12 @@ impl fmt::Display for Source {
 }
 
 impl Config {
+    /// Whether nobody wrote anything in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.tests.is_empty() && self.effective.iter().all(|entry| entry.origin == Origin::Default)
+    }
+
     /// What the listener called `name`, or the first, does to a text.
     #[must_use]
     pub fn chain(&self, name: Option<&str>) -> Option<&Chain> {
@@ -97,7 +129,8 @@ impl Config {
     ///
     /// The tests that failed, each with what was expected and what came.
     pub fn test(&self) -> Result<usize, Mistakes> {
-        let services: Vec<_> = self.settings.listeners.iter().map(|listener| &listener.service).collect();
+        let services: Vec<_> =
+            self.settings.listeners.iter().map(|listener| Arc::new(listener.service.clone())).collect();
         let failures: Vec<_> = self.tests.iter().filter_map(|test| test.run(&services)).collect();
         if failures.is_empty() {
             Ok(self.tests.len())
@@ -137,9 +170,9 @@ fn unquoted<K: Kind>(kind: &K, text: &str, is_meant: fn(&DeValue<'_>) -> bool) -
 ///
 /// # Errors
 ///
-/// A [`Failure`] that shows all mistakes and says that nothing was started.
-pub fn load(path: Option<&Path>) -> Result<Config, Failure> {
-    let refused = |mistakes: Mistakes| mistakes.failure("nothing was started");
+/// A [`Failure`] that shows all mistakes and says what follows, the `consequence`.
+pub fn load(path: Option<&Path>, consequence: &str) -> Result<Config, Failure> {
+    let refused = |mistakes: Mistakes| mistakes.failure(consequence);
     let config = read(path).map_err(refused)?;
     config.test().map_err(refused)?;
     Ok(config)
@@ -188,14 +221,14 @@ fn parse_from(source: Source, text: &str) -> Result<Config, Mistakes> {
         Source::File(path) => Path::new(".").join(path.parent().unwrap_or(path)),
     };
     let notes = Notes::new(text);
-    let keys::Read { settings, log, chains, tests } =
+    let keys::Read { settings, log, admin, chains, tests } =
         keys::read(&notes, file.get_ref(), &std::path::absolute(&folder).unwrap_or(folder));
     let mistakes = notes.mistakes.take();
     if mistakes.is_empty() {
         let warnings = notes.warnings.take().into_iter().map(|(_, line)| line).collect();
         let effective = effective::ordered(notes.entries.take());
         let text = text.contents().to_owned();
-        Ok(Config { settings, log, source, effective, warnings, chains, tests, text })
+        Ok(Config { settings, log, admin, source, effective, warnings, chains, tests, text })
     } else {
         Err(Mistakes::of(text, mistakes))
     }

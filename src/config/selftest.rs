@@ -76,7 +76,7 @@ impl Test {
     }
 
     /// Asks its listener among `services`, and gives the mistake that an unexpected answer is.
-    pub(super) fn run(&self, services: &[&Arc<Service>]) -> Option<Mistake> {
+    pub(super) fn run(&self, services: &[Arc<Service>]) -> Option<Mistake> {
         let service = services.get(self.listener)?;
         let whole = vec![self.input.as_slice()];
         let cuts = (1..self.input.len()).filter(|_| self.cuts).map(|at| {

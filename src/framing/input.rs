@@ -69,6 +69,14 @@ pub enum Piece<'p> {
     Malformed,
 }
 
+impl Piece<'_> {
+    /// Whether a message ends with it, so that another begins.
+    #[must_use]
+    pub fn is_last(&self) -> bool {
+        matches!(self, Piece::Message { .. } | Piece::End(_) | Piece::Dropped)
+    }
+}
+
 /// What a read gave and what was left before it, from which pieces are taken.
 #[derive(Debug)]
 pub struct Input<'b> {

@@ -12,6 +12,7 @@ mod stream;
 
 use std::fmt::Debug;
 use std::ops::Range;
+use std::sync::Arc;
 
 pub use delimiter::Delimiter;
 pub use input::{Input, Piece, Rest};
@@ -21,12 +22,27 @@ pub use netstring::Netstring;
 pub use stream::Unframed;
 
 /// How the bytes of a connection are read, and its answers written.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub enum Framing {
     /// There are no messages: what each read gave is answered at once.
     Stream,
     /// Whole messages, answered one by one in their order.
     Messages(Messages),
+}
+
+impl Framing {
+    /// Whether bytes mean the same under `other`, so that a connection can go over to it between two
+    /// messages; how long these may be is no part of that.
+    #[must_use]
+    pub fn reads_as(&self, other: &Framing) -> bool {
+        match (self, other) {
+            (Framing::Stream, Framing::Stream) => true,
+            (Framing::Messages(own), Framing::Messages(other)) => {
+                own.names == other.names && own.delimiter == other.delimiter
+            }
+            _ => false,
+        }
+    }
 }
 
 impl std::fmt::Display for Framing {
@@ -41,14 +57,16 @@ impl std::fmt::Display for Framing {
 }
 
 /// How messages are found, and their answers framed.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Messages {
     /// Finds the messages.
-    pub cuts: Box<dyn Cuts>,
+    pub cuts: Arc<dyn Cuts>,
     /// Frames the answers.
-    pub frames: Box<dyn Frames>,
+    pub frames: Arc<dyn Frames>,
     /// The names of the two.
     pub names: (&'static str, &'static str),
+    /// What ends a message under `delimiter`, where one of the two is that.
+    pub delimiter: Option<Arc<[u8]>>,
     /// Whether answers are framed as the messages are, and so in kind.
     pub in_kind: bool,
     /// What becomes of a message that is longer than is allowed.
@@ -231,13 +249,16 @@ pub fn build(read: &About, write: &About, options: &Options) -> Result<Framing, 
     let Some(cuts) = read.cuts else {
         return if in_kind { Ok(Framing::Stream) } else { Err(Mismatch::NoMessages) };
     };
-    let (cuts, frames) = (cuts(options), (write.frames)(options));
+    let (cuts, frames): (Arc<dyn Cuts>, Arc<dyn Frames>) = (cuts(options).into(), (write.frames)(options).into());
     let tells_length = (read.frames)(options).longest().is_some();
     if options.on_long == OnLong::Pass && frames.longest().is_some() && !tells_length {
         return Err(Mismatch::UnknownLength);
     }
+    let names = (read.name, write.name);
+    let delimited = [names.0, names.1].contains(&delimiter::ABOUT.name);
+    let delimiter = delimited.then(|| options.delimiter.as_slice().into());
     let (on_long, max) = (options.on_long, options.max_message);
-    Ok(Framing::Messages(Messages { cuts, frames, names: (read.name, write.name), in_kind, on_long, max }))
+    Ok(Framing::Messages(Messages { cuts, frames, names, delimiter, in_kind, on_long, max }))
 }
 
 /// The framing called `name`.

@@ -7,18 +7,18 @@
 //! mailboxes are full, and when descriptors or memory run out, nothing is accepted, and epoll is
 //! not asked about the listeners, so that they do not keep the thread awake.
 
-use super::address::Local;
 use super::admission::Admission;
 use super::listener::Listening;
+use super::mailbox::Mailbox;
 use super::orders::Orders;
 use super::plain;
 use super::poll::{Interest, Poll};
-use super::stream::Peer;
+use super::stream::{Peer, Stream};
 use super::worker::{Arrival, Handle};
 use crate::deadlines::Moment;
 use crate::metrics::AcceptCounters;
 use crate::session::Service;
-use crate::transform::Context;
+use crossbeam_channel::Sender;
 use rustix::io::Errno;
 use rustix::net::SocketFlags;
 use std::io;
@@ -44,14 +44,24 @@ const SHED_AFTER: Duration = Duration::from_secs(5);
 const TELL_EVERY: Duration = Duration::from_secs(5);
 
 /// A listener with what is served on it.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Door {
     /// The socket.
-    pub listening: Listening,
+    pub listening: Arc<Listening>,
     /// How its connections are served.
     pub service: Arc<Service>,
     /// How many connections its backlog holds, at most.
     pub backlog: u32,
+}
+
+/// Other doors, in place of those there are.
+#[derive(Debug)]
+pub struct Change {
+    /// The new ones; a socket that is a door already goes on as one.
+    pub doors: Vec<Door>,
+    /// Told when they are open, and those that are none any more are closed, unless clients who wait
+    /// at these cannot be served yet.
+    pub done: Sender<()>,
 }
 
 /// The accepting thread's whole state.
@@ -59,6 +69,9 @@ pub struct Door {
 pub struct Acceptor {
     poll: Poll,
     doors: Vec<Door>,
+    changes: Mailbox<Change>,
+    /// Doors of before a change, at which clients may still wait.
+    leaving: Vec<Door>,
     /// Which door is looked at first; each in its turn, so that none keeps the others out.
     first: usize,
     workers: Vec<Handle>,
@@ -110,6 +123,7 @@ impl Acceptor {
     pub fn new(
         poll: Poll,
         doors: Vec<Door>,
+        changes: Mailbox<Change>,
         workers: Vec<Handle>,
         admission: Arc<Admission>,
         orders: Arc<Orders>,
@@ -121,6 +135,8 @@ impl Acceptor {
         Ok(Acceptor {
             poll,
             doors,
+            changes,
+            leaving: Vec::new(),
             first: 0,
             workers,
             admission,
@@ -149,10 +165,12 @@ impl Acceptor {
             // asked once a turn: an order that comes in the middle of one is for the next, or a backlog
             // of which only a batch was accepted would be closed
             let give_up = self.orders.draining().map(|(_, deadline)| *deadline);
+            self.change_doors()?;
             self.accept_all(give_up.is_some())?;
             if give_up.is_some_and(|deadline| self.is_open() || self.poll.now() >= deadline) {
                 // closing a listener resets whoever waits in its backlog, so it comes last
                 self.doors.clear();
+                self.leaving.clear();
                 self.orders.nobody_comes();
                 for worker in &self.workers {
                     worker.post.bell().ring();
@@ -161,6 +179,36 @@ impl Acceptor {
             }
             self.watch()?;
         }
+    }
+
+    /// Takes new doors in place of the old ones; at those that go, whoever waits is accepted first.
+    fn change_doors(&mut self) -> io::Result<()> {
+        let changes = self.changes.messages();
+        for change in &changes {
+            for door in &self.doors {
+                self.poll.remove(&door.listening)?;
+            }
+            let before = std::mem::replace(&mut self.doors, change.doors.clone());
+            for (token, door) in (0..).zip(&self.doors) {
+                self.poll.add(&door.listening, token, self.interest())?;
+            }
+            let stays = |door: &Door| self.doors.iter().any(|new| Arc::ptr_eq(&new.listening, &door.listening));
+            self.leaving.retain(|door| !stays(door));
+            self.leaving.extend(before.into_iter().filter(|door| !stays(door)));
+        }
+        while self.is_open()
+            && let Some(door) = self.leaving.pop()
+        {
+            self.accept_from(&door, true)?;
+            if !self.is_open() {
+                self.leaving.push(door);
+            }
+        }
+        for change in changes {
+            // whoever ordered it may have waited long enough
+            let _ = change.done.send(());
+        }
+        Ok(())
     }
 
     /// When to look again, if nobody rings before.
@@ -192,8 +240,10 @@ impl Acceptor {
         let doors = self.doors.len().max(1);
         self.first = (self.first + 1) % doors;
         for index in (self.first..self.first + doors).map(|index| index % doors) {
-            if !asked || reported.contains(&(index as u64)) {
-                self.accept_from(index, draining)?;
+            if (!asked || reported.contains(&(index as u64)))
+                && let Some(door) = self.doors.get(index).cloned()
+            {
+                self.accept_from(&door, draining)?;
                 if !self.is_open() {
                     break;
                 }
@@ -202,15 +252,13 @@ impl Acceptor {
         Ok(())
     }
 
-    /// Accepts what waits at a door, at most a batch of it; while draining, a whole backlog.
-    fn accept_from(&mut self, index: usize, draining: bool) -> io::Result<()> {
+    /// Accepts what waits at a door, at most a batch of it; `to_the_end`, a whole backlog.
+    fn accept_from(&mut self, door: &Door, to_the_end: bool) -> io::Result<()> {
         const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
-        let Some(door) = self.doors.get(index) else { return Ok(()) };
         // the kernel lets one more wait than it was told
-        let batch = if draining { door.backlog as usize + 1 } else { BATCH };
+        let batch = if to_the_end { door.backlog as usize + 1 } else { BATCH };
         let mut failures = 0;
         for _ in 0..batch {
-            let Some(door) = self.doors.get(index) else { return Ok(()) };
             if !self.admission.enter() {
                 self.fill();
                 return Ok(());
@@ -219,11 +267,10 @@ impl Acceptor {
                 Ok((socket, from)) => {
                     let peer = from.and_then(|from| SocketAddr::try_from(from).ok()).map_or(Peer::Unix, Peer::Tcp);
                     self.accepted += 1;
-                    let service = Arc::clone(&door.service);
-                    let context =
-                        service.wants_context().then(|| Box::new(context_of(&socket, &peer, door, self.accepted)));
+                    let (id, stream, service) = (self.accepted, Stream::new(socket), Arc::clone(&door.service));
+                    let context = service.wants_context().then(|| Box::new(stream.context(&peer, &service.name, id)));
                     self.resume();
-                    self.hand_over(Arrival { socket, peer, service, context });
+                    self.hand_over(Arrival { id, stream, peer, service, context });
                     if self.in_hand.is_some() {
                         return Ok(());
                     }
@@ -248,7 +295,7 @@ impl Acceptor {
                 }
             }
         }
-        if failures == batch && !draining {
+        if failures == batch && !to_the_end {
             // as when a firewall's refusal (EPERM) does not take the client out of the queue
             self.gate = Gate::Busy { retry: self.poll.now().after(FAILURES_RETRY) };
         }
@@ -339,13 +386,16 @@ impl Acceptor {
     fn watch(&mut self) -> io::Result<()> {
         let watching = self.is_open();
         if watching != self.watching {
-            let interest = if watching { Interest::Read } else { Interest::Nothing };
-            for (token, door) in (0..).zip(&self.doors) {
-                self.poll.modify(&door.listening, token, interest)?;
-            }
             self.watching = watching;
+            for (token, door) in (0..).zip(&self.doors) {
+                self.poll.modify(&door.listening, token, self.interest())?;
+            }
         }
         Ok(())
+    }
+
+    fn interest(&self) -> Interest {
+        if self.watching { Interest::Read } else { Interest::Nothing }
     }
 }
 
@@ -370,17 +420,6 @@ fn fault(errno: Errno) -> Fault {
         Errno::BADF | Errno::INVAL | Errno::NOTSOCK | Errno::FAULT => Fault::Ours,
         // descriptors (EMFILE, ENFILE), memory (ENOBUFS, ENOMEM), or something else that may pass
         _ => Fault::Shortage,
-    }
-}
-
-fn context_of(socket: &OwnedFd, peer: &Peer, door: &Door, connection: u64) -> Context {
-    let local = rustix::net::getsockname(socket).ok().and_then(|local| SocketAddr::try_from(local).ok());
-    Context {
-        peer: peer.to_string(),
-        local: local.map_or_else(|| door.listening.local().to_string(), |local| Local::Tcp(local).to_string()),
-        listener: door.service.name.clone(),
-        host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
-        connection,
     }
 }
 

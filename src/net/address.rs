@@ -2,8 +2,11 @@
 //!
 //! Nothing here binds or resolves anything.
 
+use rustix::net::{SocketAddrAny, SocketAddrUnix};
+use std::ffi::OsStr;
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -163,6 +166,19 @@ pub enum Local {
     Tcp(SocketAddr),
     /// The path of a UNIX socket.
     Unix(PathBuf),
+}
+
+impl From<SocketAddrAny> for Local {
+    fn from(any: SocketAddrAny) -> Local {
+        match SocketAddr::try_from(any.clone()) {
+            Ok(address) => Local::Tcp(address),
+            Err(_) => {
+                let path = SocketAddrUnix::try_from(any).ok();
+                let path = path.and_then(|unix| unix.path_bytes().map(|path| OsStr::from_bytes(path).into()));
+                Local::Unix(path.unwrap_or_default())
+            }
+        }
+    }
 }
 
 impl fmt::Display for Local {

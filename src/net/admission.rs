@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 /// workers, who give them back.
 #[derive(Debug)]
 pub struct Admission {
-    max: usize,
+    max: AtomicUsize,
     open: AtomicUsize,
     waiting: AtomicBool,
     acceptor: Arc<Bell>,
@@ -18,7 +18,7 @@ impl Admission {
     /// `max` places; `acceptor` is rung when one is given back that it waits for.
     #[must_use]
     pub fn new(max: usize, acceptor: Arc<Bell>) -> Admission {
-        Admission { max, open: AtomicUsize::new(0), waiting: AtomicBool::new(false), acceptor }
+        Admission { max: AtomicUsize::new(max), open: AtomicUsize::new(0), waiting: AtomicBool::new(false), acceptor }
     }
 
     /// Takes a place. `false` when there is none; the acceptor's bell then rings at the next
@@ -28,9 +28,9 @@ impl Admission {
     /// reads the flag: all of it is sequentially consistent, so one of the two sees the other.
     #[must_use]
     pub fn enter(&self) -> bool {
-        if self.open.load(SeqCst) >= self.max {
+        if self.is_full() {
             self.waiting.store(true, SeqCst);
-            if self.open.load(SeqCst) >= self.max {
+            if self.is_full() {
                 return false;
             }
             self.waiting.store(false, SeqCst);
@@ -56,6 +56,19 @@ impl Admission {
     /// How many places there are.
     #[must_use]
     pub fn max(&self) -> usize {
-        self.max
+        self.max.load(SeqCst)
+    }
+
+    /// From now on there are `max` places. Who has one keeps it, also where that is one too many.
+    pub fn set_max(&self, max: usize) {
+        self.max.store(max, SeqCst);
+        // as if some were given back
+        if self.waiting.swap(false, SeqCst) {
+            self.acceptor.ring();
+        }
+    }
+
+    fn is_full(&self) -> bool {
+        self.open.load(SeqCst) >= self.max.load(SeqCst)
     }
 }

@@ -1,4 +1,5 @@
-//! Listening sockets: bound to an address, or adopted from systemd.
+//! Listening sockets: bound to an address, adopted from systemd, or found among those that are there
+//! already, as at a reload.
 //!
 //! What is served on a listener, and who accepts from it, is not known here.
 
@@ -6,13 +7,13 @@ use super::address::{Address, LOCALHOST, LONGEST_PATH, Local, is_localhost};
 use super::plain;
 use log::Level;
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketAddrAny, SocketAddrUnix, SocketFlags, SocketType, sockopt};
-use std::ffi::OsStr;
+use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 use std::{fmt, io};
 
@@ -28,6 +29,8 @@ pub struct Options {
     pub nodelay: bool,
     /// How a silent client is asked whether it is still there; `None` is never.
     pub keepalive: Option<Keepalive>,
+    /// Who may connect to a UNIX socket, as chmod(1) has it; `None` is as the umask allows.
+    pub mode: Option<u32>,
 }
 
 /// When a silent client is probed, and when it counts as gone (`tcp(7)`).
@@ -43,7 +46,7 @@ pub struct Keepalive {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { backlog: 1024, nodelay: true, keepalive: Some(Keepalive::default()) }
+        Options { backlog: 1024, nodelay: true, keepalive: Some(Keepalive::default()), mode: None }
     }
 }
 
@@ -74,22 +77,45 @@ impl std::error::Error for BindError {}
 pub struct Listening {
     socket: OwnedFd,
     local: Local,
-    ours: Option<(u64, u64)>,
+    origin: Origin,
+    /// The path that we made, as the file system knows it.
+    made: Option<(u64, u64)>,
+    /// Whether the path outlives us, as somebody else keeps the socket.
+    stays: AtomicBool,
 }
 
+/// Where a listening socket comes from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// A daemon of ours bound it, this one or the one before.
+    Bound {
+        /// Whether its port was chosen by the system.
+        any_port: bool,
+    },
+    /// It was passed by systemd under this name.
+    Passed(String),
+}
+
+/// Sockets that listen already and may go on to; those that are taken out are in use again.
+pub type Pool = Vec<Arc<Listening>>;
+
 impl Listening {
-    /// Binds every address that `address` stands for; an address that this host lacks is skipped
-    /// with a warning, as long as one is bound.
+    /// Takes from `pool`, or binds, every address that `address` stands for; an address that this
+    /// host lacks is skipped with a warning, as long as one is bound.
     ///
     /// `SO_REUSEADDR` is set, so that a restart is not refused for connections of the last run;
-    /// `SO_REUSEPORT` is not, so that a second daemon is. Port 0 is one port for all addresses.
+    /// `SO_REUSEPORT` is not, so that a second daemon is, unless a socket that is left in `pool`
+    /// must be listened beside until it is closed. Port 0 is one port for all addresses.
     ///
     /// # Errors
     ///
     /// A [`BindError`] for the first address that cannot be listened on.
-    pub fn bind(address: &Address, options: &Options) -> Result<Vec<Listening>, BindError> {
+    pub fn open(address: &Address, options: &Options, pool: &mut Pool) -> Result<Vec<Arc<Listening>>, BindError> {
         match address {
-            Address::Unix(path) => Ok(vec![bind_unix(path, options)?]),
+            Address::Unix(path) => match take(pool, |found| found.local == Local::Unix(path.clone())) {
+                Some(found) => Ok(vec![found]),
+                None => Ok(vec![Arc::new(bind_unix(path, options)?)]),
+            },
             Address::Tcp { host, port } => {
                 let mut all =
                     resolve(host).map_err(|error| cannot(address, &format!("the name is not known ({error})")))?;
@@ -97,41 +123,50 @@ impl Listening {
                 let lacking = if is_localhost(host) { Level::Info } else { Level::Warn };
                 // a port that is free on one address may be taken on the next
                 let tries = if *port == 0 { PORT_TRIES } else { 1 };
-                let mut bind = || bind_all(&mut all, *port, lacking, options);
-                let mut result = bind();
+                let mut open = || open_all(&mut all, *port, lacking, options, pool);
+                let mut result = open();
                 for _ in 1..tries {
                     if !matches!(&result, Err((_, Errno::ADDRINUSE))) {
                         break;
                     }
-                    result = bind();
+                    result = open();
                 }
                 result.map_err(|(at, errno)| explain(&at, errno))
             }
         }
     }
 
-    /// Adopts a socket that somebody else bound, as systemd does.
+    /// Adopts a socket that somebody else bound, or a daemon of ours before this one.
     ///
     /// # Errors
     ///
-    /// When it is not a listening stream socket.
-    pub fn adopt(socket: OwnedFd, options: &Options) -> Result<Listening, BindError> {
-        let refuse = |text: &str| BindError { permission: false, text: format!("a socket that was passed {text}") };
-        let listening = sockopt::socket_acceptconn(&socket).unwrap_or(false);
-        if !listening || sockopt::socket_type(&socket) != Ok(SocketType::STREAM) {
-            return Err(refuse(
-                "is not a listening stream socket; use ListenStream= and Accept=no in the .socket unit",
-            ));
+    /// `EINVAL` when it is not a listening stream socket; otherwise when the system refuses.
+    pub fn adopt(socket: OwnedFd, origin: Origin) -> Result<Listening, Errno> {
+        if !sockopt::socket_acceptconn(&socket)? || sockopt::socket_type(&socket)? != SocketType::STREAM {
+            return Err(Errno::INVAL);
         }
-        let local = rustix::net::getsockname(&socket).map_err(|errno| refuse(&plain(errno)))?;
-        let local = match SocketAddr::try_from(local.clone()) {
-            Ok(address) => Local::Tcp(address),
-            Err(_) => Local::Unix(unix_path(local)),
+        let local = Local::from(rustix::net::getsockname(&socket)?);
+        rustix::io::ioctl_fionbio(&socket, true)?;
+        let made = match (&origin, &local) {
+            (Origin::Bound { .. }, Local::Unix(path)) => identity_of(path),
+            _ => None,
         };
-        prepare(&socket, &local, options)
-            .and_then(|()| rustix::io::ioctl_fionbio(&socket, true))
-            .map_err(|errno| refuse(&format!("cannot be used: {}", plain(errno))))?;
-        Ok(Listening { socket, local, ours: None })
+        Ok(Listening { socket, local, origin, made, stays: AtomicBool::new(false) })
+    }
+
+    fn bound(socket: OwnedFd, local: Local, any_port: bool) -> Listening {
+        let made = if let Local::Unix(path) = &local { identity_of(path) } else { None };
+        Listening { socket, local, origin: Origin::Bound { any_port }, made, stays: AtomicBool::new(false) }
+    }
+
+    /// Sets what the connections that are accepted from now on inherit, and how many may wait.
+    ///
+    /// # Errors
+    ///
+    /// When the system refuses.
+    pub fn tune(&self, options: &Options) -> Result<(), Errno> {
+        prepare(&self.socket, &self.local, options)?;
+        rustix::net::listen(&self.socket, i32::try_from(options.backlog).unwrap_or(i32::MAX))
     }
 
     /// Where it listens.
@@ -139,6 +174,37 @@ impl Listening {
     pub fn local(&self) -> &Local {
         &self.local
     }
+
+    /// Where it comes from.
+    #[must_use]
+    pub fn origin(&self) -> &Origin {
+        &self.origin
+    }
+
+    /// The number by which the system tells it from all other sockets.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        rustix::fs::fstat(&self.socket).map_or(0, |stat| stat.st_ino)
+    }
+
+    /// Says whether somebody else keeps the socket, so that its path must outlive this process.
+    pub fn set_stays(&self, stays: bool) {
+        self.stays.store(stays, Relaxed);
+    }
+
+    /// Whether both cannot be bound without `SO_REUSEPORT`, though they are not the same.
+    fn overlaps(&self, at: &SocketAddr) -> bool {
+        let Local::Tcp(own) = &self.local else { return false };
+        own.port() == at.port()
+            && own.is_ipv4() == at.is_ipv4()
+            && (own.ip().is_unspecified() || at.ip().is_unspecified())
+    }
+}
+
+fn take(pool: &mut Pool, is_meant: impl Fn(&Listening) -> bool) -> Option<Arc<Listening>> {
+    let is_ours = |found: &&Arc<Listening>| matches!(found.origin, Origin::Bound { .. });
+    let at = pool.iter().position(|found| is_ours(&found) && is_meant(found))?;
+    Some(pool.swap_remove(at))
 }
 
 impl AsFd for Listening {
@@ -149,7 +215,7 @@ impl AsFd for Listening {
 
 impl Drop for Listening {
     fn drop(&mut self) {
-        if let (Local::Unix(path), Some(identity)) = (&self.local, self.ours) {
+        if let (Local::Unix(path), Some(identity), false) = (&self.local, self.made, self.stays.load(Relaxed)) {
             // another daemon may have put its own socket there since
             if identity_of(path) == Some(identity) {
                 let _ = std::fs::remove_file(path);
@@ -172,52 +238,69 @@ fn resolve(host: &str) -> io::Result<Vec<SocketAddr>> {
     Ok(all)
 }
 
-/// Binds `all` to one port; those that the host lacks are told at the level `lacking`.
-fn bind_all(
+/// Opens `all` on one port; those that the host lacks are told at the level `lacking`.
+fn open_all(
     all: &mut [SocketAddr],
     mut port: u16,
     lacking: Level,
     options: &Options,
-) -> Result<Vec<Listening>, (SocketAddr, Errno)> {
-    let mut bound = Vec::new();
+    pool: &mut Pool,
+) -> Result<Vec<Arc<Listening>>, (SocketAddr, Errno)> {
+    let any_port = port == 0;
+    let chosen = Origin::Bound { any_port: true };
+    let mut opened: Vec<Arc<Listening>> = Vec::new();
     let mut missing = Vec::new();
     for at in all {
         at.set_port(port);
-        match bind_tcp(*at, options) {
+        let found = take(pool, |found| match &found.local {
+            Local::Tcp(local) if port == 0 => found.origin == chosen && local.ip() == at.ip(),
+            local => *local == Local::Tcp(*at),
+        });
+        let result = match found {
+            Some(found) => Ok(found),
+            None => bind_tcp(*at, any_port, options, pool).map(Arc::new),
+        };
+        match result {
             Ok(listening) => {
                 if let Local::Tcp(address) = listening.local {
                     port = address.port();
                 }
-                bound.push(listening);
+                opened.push(listening);
             }
             Err(errno @ (Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT)) => missing.push((*at, errno)),
-            Err(errno) => return Err((*at, errno)),
+            Err(errno) => {
+                pool.append(&mut opened);
+                return Err((*at, errno));
+            }
         }
     }
     match missing.first() {
-        Some(first) if bound.is_empty() => Err(*first),
+        Some(first) if opened.is_empty() => Err(*first),
         _ => {
             for (at, _) in missing {
                 log::log!(lacking, "not listening on {at}: this host has no such address");
             }
-            Ok(bound)
+            Ok(opened)
         }
     }
 }
 
-fn bind_tcp(at: SocketAddr, options: &Options) -> Result<Listening, Errno> {
+fn bind_tcp(at: SocketAddr, any_port: bool, options: &Options, pool: &Pool) -> Result<Listening, Errno> {
     let family = if at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = rustix::net::socket_with(family, SocketType::STREAM, FLAGS, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if at.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
+    for other in pool.iter().filter(|other| other.overlaps(&at)) {
+        sockopt::set_socket_reuseport(other, true)?;
+        sockopt::set_socket_reuseport(&socket, true)?;
+    }
     rustix::net::bind(&socket, &at)?;
-    let at = SocketAddr::try_from(rustix::net::getsockname(&socket)?)?;
-    let local = Local::Tcp(at);
+    let local = Local::from(rustix::net::getsockname(&socket)?);
     prepare(&socket, &local, options)?;
     rustix::net::listen(&socket, i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-    Ok(Listening { socket, local, ours: None })
+    Ok(Listening::bound(socket, local, any_port))
 }
 
 fn bind_unix(path: &Path, options: &Options) -> Result<Listening, BindError> {
@@ -234,6 +317,10 @@ fn bind_unix(path: &Path, options: &Options) -> Result<Listening, BindError> {
     };
     let open = || rustix::net::socket_with(AddressFamily::UNIX, SocketType::STREAM, FLAGS, None);
     let socket = open().map_err(unexpected)?;
+    if let Some(mode) = options.mode {
+        // before the bind: on Linux the path is made with it, so that it never has another
+        rustix::fs::fchmod(&socket, rustix::fs::Mode::from_raw_mode(mode)).map_err(unexpected)?;
+    }
     match rustix::net::bind(&socket, &name) {
         Err(Errno::ADDRINUSE) => {
             if !std::fs::symlink_metadata(path).is_ok_and(|data| data.file_type().is_socket()) {
@@ -253,7 +340,7 @@ fn bind_unix(path: &Path, options: &Options) -> Result<Listening, BindError> {
         result => result.map_err(unexpected)?,
     }
     rustix::net::listen(&socket, i32::try_from(options.backlog).unwrap_or(i32::MAX)).map_err(unexpected)?;
-    Ok(Listening { socket, local: Local::Unix(path.to_owned()), ours: identity_of(path) })
+    Ok(Listening::bound(socket, Local::Unix(path.to_owned()), false))
 }
 
 /// Sets what accepted sockets inherit, which saves each of them the calls.
@@ -272,13 +359,6 @@ fn prepare(socket: &OwnedFd, local: &Local, options: &Options) -> Result<(), Err
 
 fn identity_of(path: &Path) -> Option<(u64, u64)> {
     std::fs::symlink_metadata(path).ok().map(|data| (data.dev(), data.ino()))
-}
-
-fn unix_path(local: SocketAddrAny) -> PathBuf {
-    SocketAddrUnix::try_from(local)
-        .ok()
-        .and_then(|unix| unix.path_bytes().map(|path| PathBuf::from(OsStr::from_bytes(path))))
-        .unwrap_or_default()
 }
 
 fn cannot(address: &dyn fmt::Display, why: &str) -> BindError {
@@ -321,13 +401,13 @@ mod tests {
         assert_eq!(at.scope_id(), 7);
         let address: Address = "[fe80::1%7]:5000".parse().unwrap();
         assert!(address.means(&Local::Tcp("[fe80::1%7]:5000".parse().unwrap())));
-        let error = Listening::bind(&address, &Options::default()).unwrap_err().to_string();
+        let error = Listening::open(&address, &Options::default(), &mut Pool::new()).unwrap_err().to_string();
         assert!(error.starts_with("cannot listen on [fe80::1%7]:5000: "), "{error}");
     }
 
     #[test]
     fn a_name_with_two_addresses_gets_one_port() {
-        let bound = Listening::bind(&"localhost:0".parse().unwrap(), &Options::default()).unwrap();
+        let bound = Listening::open(&"localhost:0".parse().unwrap(), &Options::default(), &mut Pool::new()).unwrap();
         let ports: Vec<u16> =
             bound.iter().filter_map(|l| if let Local::Tcp(at) = l.local { Some(at.port()) } else { None }).collect();
         assert!(!ports.is_empty() && ports.iter().all(|port| *port == ports[0] && *port != 0), "{ports:?}");
@@ -335,10 +415,10 @@ mod tests {
 
     #[test]
     fn a_port_that_is_taken_is_named_with_the_cure() {
-        let first = Listening::bind(&"127.0.0.1:0".parse().unwrap(), &Options::default()).unwrap();
+        let first = Listening::open(&"127.0.0.1:0".parse().unwrap(), &Options::default(), &mut Pool::new()).unwrap();
         let Local::Tcp(at) = first[0].local else { unreachable!() };
         let address = Address::Tcp { host: at.ip().to_string(), port: at.port() };
-        let error = Listening::bind(&address, &Options::default()).unwrap_err();
+        let error = Listening::open(&address, &Options::default(), &mut Pool::new()).unwrap_err();
         assert!(!error.permission);
         assert!(
             error.to_string().starts_with(&format!("cannot listen on {at}: another process listens there")),
@@ -349,7 +429,9 @@ mod tests {
     #[test]
     fn only_a_stale_unix_path_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
-        let bind = |name: &str| Listening::bind(&Address::Unix(folder.path().join(name)), &Options::default());
+        let bind = |name: &str| {
+            Listening::open(&Address::Unix(folder.path().join(name)), &Options::default(), &mut Pool::new())
+        };
         drop(std::os::unix::net::UnixListener::bind(folder.path().join("stale")).unwrap());
         let live = bind("stale").unwrap();
         assert!(bind("stale").unwrap_err().to_string().contains("another process listens there"));

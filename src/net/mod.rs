@@ -7,7 +7,7 @@
 //! - [`worker`]: the threads that serve, each over its own table of
 //! - [`stream`]: connected sockets
 //! - [`poll`], [`bell`]: what these threads sleep in, and what wakes them
-//! - [`admission`], [`orders`], [`pulse`]: what they share: places, orders, signs of life
+//! - [`admission`], [`orders`], [`errands`], [`pulse`]: what they share: places, orders, questions, signs of life
 //! - [`descriptors`]: the limit of open files
 
 pub mod acceptor;
@@ -15,6 +15,7 @@ pub mod address;
 pub mod admission;
 pub mod bell;
 pub mod descriptors;
+pub mod errands;
 pub mod listener;
 pub mod mailbox;
 pub mod orders;

@@ -1,11 +1,12 @@
-//! What all threads are told: to drain, that nobody comes any more, to stop.
+//! What all threads are told: how to serve from now on, to drain, that nobody comes any more, to stop.
 //!
 //! Orders are looked at once a turn, and whoever gives one rings the bells of those it concerns. So
 //! they need no room in a mailbox, and are never late because one is full.
 
 use crate::deadlines::Moment;
-use std::sync::OnceLock;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+use crate::session::Service;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// How a stop goes: each open connection is served until its end or until it was quiet for a while.
@@ -28,12 +29,34 @@ impl Default for Drain {
 /// Orders to all threads of a server.
 #[derive(Debug, Default)]
 pub struct Orders {
+    /// How often it was said how to serve, and what was said last.
+    generation: AtomicU64,
+    services: Mutex<Arc<[Arc<Service>]>>,
     drain: OnceLock<(Drain, Moment)>,
     nobody_comes: AtomicBool,
     stop: AtomicBool,
 }
 
 impl Orders {
+    /// From now on serve the connections of the listeners with these names so; what was said before
+    /// counts no more.
+    pub fn serve(&self, services: Arc<[Arc<Service>]>) {
+        *self.services.lock().unwrap_or_else(PoisonError::into_inner) = services;
+        self.generation.fetch_add(1, SeqCst);
+    }
+
+    /// How often [`serve`](Self::serve) was said.
+    #[must_use]
+    pub fn generation(&self) -> u64 {
+        self.generation.load(SeqCst)
+    }
+
+    /// How to serve, as was said last.
+    #[must_use]
+    pub fn services(&self) -> Arc<[Arc<Service>]> {
+        Arc::clone(&self.services.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Accept what waits, then no more; serve each connection until it is done or quiet, and until
     /// `deadline` at most. Only the first such order counts.
     pub fn drain(&self, drain: &Drain, deadline: Moment) {

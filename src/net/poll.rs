@@ -47,6 +47,7 @@ pub struct Poll {
     pulse: Arc<Pulse>,
     clock: Clock,
     now: Moment,
+    began: Instant,
     tokens: Vec<u64>,
 }
 
@@ -61,9 +62,10 @@ impl Poll {
         let epoll = epoll::create(epoll::CreateFlags::CLOEXEC)?;
         let flags = epoll::EventFlags::IN | epoll::EventFlags::ET;
         epoll::add(&epoll, &bell, epoll::EventData::new_u64(BELL), flags)?;
-        let now = clock.moment(Instant::now());
-        let poll = Poll { epoll, bell: Arc::clone(&bell), pulse, clock, now, tokens: Vec::with_capacity(EVENTS) };
-        Ok((bell, poll))
+        let began = Instant::now();
+        let now = clock.moment(began);
+        let tokens = Vec::with_capacity(EVENTS);
+        Ok((Arc::clone(&bell), Poll { epoll, bell, pulse, clock, now, began, tokens }))
     }
 
     /// Watches `socket`, whose events are then told by `token`, which is not `u64::MAX`.
@@ -103,7 +105,8 @@ impl Poll {
             waited = epoll::wait(&self.epoll, &mut events, Some(&Timespec::default()));
         }
         self.bell.wake_up();
-        self.now = self.clock.moment(Instant::now());
+        self.began = Instant::now();
+        self.now = self.clock.moment(self.began);
         self.pulse.answer();
         self.tokens.clear();
         match waited {
@@ -120,6 +123,28 @@ impl Poll {
     #[must_use]
     pub fn now(&self) -> Moment {
         self.now
+    }
+
+    /// The same, to the nanosecond.
+    #[must_use]
+    pub fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// How many events this turn has.
+    #[must_use]
+    pub fn events(&self) -> usize {
+        self.tokens.len()
+    }
+
+    /// Watches `socket` no more; needed where another process holds the same socket, as closing it
+    /// would leave it in epoll.
+    ///
+    /// # Errors
+    ///
+    /// When it was not watched.
+    pub fn remove(&self, socket: impl AsFd) -> Result<(), Errno> {
+        epoll::delete(&self.epoll, socket)
     }
 
     /// The token of this turn's `nth` event; the bell's, which only ends a sleep, is left out.

@@ -1,17 +1,24 @@
 //! Whether a thread still does its work: it is asked, and answers when it has come to the next.
 
+use crate::deadlines::Moment;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
 
 /// Questions asked of one thread, and the last one that it answered.
 #[derive(Debug, Default)]
 pub struct Pulse {
     asked: AtomicU64,
     answered: AtomicU64,
+    /// When the first question was asked that may not be answered, in milliseconds.
+    since: AtomicU64,
 }
 
 impl Pulse {
-    /// Asks again; the thread must be woken for it, should it sleep.
-    pub fn ask(&self) {
+    /// Asks again at `now`; the thread must be woken for it, should it sleep.
+    pub fn ask(&self, now: Moment) {
+        if self.is_answered() {
+            self.since.store(now.as_millis(), Relaxed);
+        }
         self.asked.fetch_add(1, Relaxed);
     }
 
@@ -24,5 +31,14 @@ impl Pulse {
     #[must_use]
     pub fn is_answered(&self) -> bool {
         self.answered.load(Relaxed) == self.asked.load(Relaxed)
+    }
+
+    /// How long an answer has been owed.
+    #[must_use]
+    pub fn silence(&self, now: Moment) -> Duration {
+        if self.is_answered() {
+            return Duration::ZERO;
+        }
+        now.since(Moment::from_millis(self.since.load(Relaxed)))
     }
 }

@@ -2,8 +2,10 @@
 //!
 //! What is read and written, and why a connection is closed, is not known here.
 
+use super::address::Local;
 use super::under_way::under_way;
 use crate::session::EndReason;
+use crate::transform::Context;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 use std::fmt;
@@ -70,6 +72,19 @@ impl Stream {
             Ok(0) => Outcome::NotNow,
             Ok(n) => Outcome::Moved(n),
             Err(errno) => failed(errno),
+        }
+    }
+
+    /// What steps may say of the connection with this peer, of this listener, of this number.
+    #[must_use]
+    pub fn context(&self, peer: &Peer, listener: &str, connection: u64) -> Context {
+        let local = rustix::net::getsockname(&self.socket).map(Local::from);
+        Context {
+            peer: peer.to_string(),
+            local: local.map_or_else(|_| String::new(), |local| local.to_string()),
+            listener: listener.to_owned(),
+            host: rustix::system::uname().nodename().to_string_lossy().into_owned(),
+            connection,
         }
     }
 

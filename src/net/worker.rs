@@ -7,6 +7,7 @@
 //! short can be missed, and a connection uses at most one read buffer of each turn.
 
 use super::admission::Admission;
+use super::errands::{Errand, Listed};
 use super::mailbox::{Mailbox, Post};
 use super::orders::{Drain, Orders};
 use super::plain;
@@ -15,25 +16,32 @@ use super::pulse::Pulse;
 use super::stream::{Outcome, Peer, Stream};
 use super::throttle::Throttle;
 use crate::deadlines::{Clock, Deadlines, Moment};
-use crate::metrics::Counters;
+use crate::metrics::Counter;
 use crate::session::{Action, Desk, EndReason, Service, Session};
 use crate::transform::Context;
 use slab::Slab;
 use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::Instant;
 
 /// How often, at most, a connection is read before a deadline ends it.
 const LAST_READS: usize = 16;
 /// How many connections may wait for a worker.
 const MAILBOX: usize = 1024;
+/// How many errands may.
+const ERRANDS: usize = 64;
+/// In a turn of up to so many events each answer is timed; in a longer one, one of so many.
+const FEW: usize = 4;
+const TIMED: u32 = 16;
 
 /// A connection on its way from the acceptor to a worker; its place is taken.
 #[derive(Debug)]
 pub struct Arrival {
-    /// The connected, non-blocking socket.
-    pub socket: OwnedFd,
+    /// Its number, from 1: how many were accepted before it, and itself.
+    pub id: u64,
+    /// The connection.
+    pub stream: Stream,
     /// Who is at its other end.
     pub peer: Peer,
     /// How it is served.
@@ -47,8 +55,10 @@ pub struct Arrival {
 pub struct Handle {
     /// Where its connections go.
     pub post: Post<Arrival>,
-    /// What it counts.
-    pub counters: Arc<Counters>,
+    /// Where errands for it are left.
+    pub errands: Post<Errand>,
+    /// How many connections it has taken over.
+    pub accepted: Arc<Counter>,
     /// Whether it turns.
     pub pulse: Arc<Pulse>,
     /// How many connections it has, with those in its mailbox.
@@ -59,25 +69,30 @@ pub struct Handle {
 #[derive(Debug)]
 pub struct Worker {
     poll: Poll,
+    /// Its number, from 0.
+    number: usize,
     mailbox: Mailbox<Arrival>,
+    errands: Mailbox<Errand>,
     handle: Handle,
     admission: Arc<Admission>,
     orders: Arc<Orders>,
+    /// The last orders for how to serve that were carried out.
+    obeyed: u64,
     table: Slab<Connection>,
-    generation: u32,
     deadlines: Deadlines,
     input: Vec<u8>,
     desk: Desk,
     draining: bool,
     ends: Throttle,
+    stopwatch: Stopwatch,
 }
 
 #[derive(Debug)]
 struct Connection {
+    id: u64,
     stream: Stream,
     session: Session,
     peer: Peer,
-    generation: u32,
     /// What epoll is asked to report.
     waits_to_write: bool,
     /// The deadline that is set; it may come before the session's own, never after it.
@@ -85,30 +100,38 @@ struct Connection {
 }
 
 impl Worker {
-    /// A worker whose reads ask for at most `read_max` bytes.
+    /// The worker with this number, from 0, whose reads ask for at most `read_max` bytes.
     ///
     /// # Errors
     ///
     /// When the system has no more descriptors.
-    pub fn new(read_max: usize, admission: Arc<Admission>, orders: Arc<Orders>, clock: Clock) -> io::Result<Worker> {
+    pub fn new(
+        number: usize,
+        read_max: usize,
+        admission: Arc<Admission>,
+        orders: Arc<Orders>,
+        clock: Clock,
+    ) -> io::Result<Worker> {
         let pulse = Arc::<Pulse>::default();
         let (bell, poll) = Poll::new(clock, Arc::clone(&pulse))?;
-        let (post, mailbox) = Mailbox::new(MAILBOX, bell);
-        let handle = Handle { post, counters: Arc::default(), pulse, load: Arc::default() };
-        let desk = Desk::new(Arc::clone(&handle.counters));
+        let (post, mailbox) = Mailbox::new(MAILBOX, Arc::clone(&bell));
+        let (leave, errands) = Mailbox::new(ERRANDS, bell);
         Ok(Worker {
             poll,
+            number,
             mailbox,
-            handle,
+            errands,
+            handle: Handle { post, errands: leave, accepted: Arc::default(), pulse, load: Arc::default() },
             admission,
+            obeyed: orders.generation(),
             orders,
             table: Slab::new(),
-            generation: 0,
             deadlines: Deadlines::default(),
             input: vec![0; read_max],
-            desk,
+            desk: Desk::new(number),
             draining: false,
             ends: Throttle::default(),
+            stopwatch: Stopwatch::default(),
         })
     }
 
@@ -141,11 +164,18 @@ impl Worker {
                 return Ok(());
             }
             // looked at before the mailbox: what was posted before it was said is there then
-            let nobody_comes = self.orders.does_nobody_come();
+            let (nobody_comes, generation) = (self.orders.does_nobody_come(), self.orders.generation());
             for arrival in self.mailbox.messages() {
                 self.welcome(arrival);
             }
+            if generation != self.obeyed {
+                self.obeyed = generation;
+                self.renew_all();
+            }
             self.obey_drain();
+            for errand in self.errands.messages() {
+                self.run_errand(errand);
+            }
             let mut nth = 0;
             while let Some(token) = self.poll.token(nth) {
                 self.handle_event(token);
@@ -173,27 +203,75 @@ impl Worker {
         }
     }
 
+    /// Lets all connections be served as was said last.
+    fn renew_all(&mut self) {
+        let services = self.orders.services();
+        let read_max = services.iter().map(|service| service.limits.buffer_size_max).max().unwrap_or(0);
+        if read_max > self.input.len() {
+            self.input.resize(read_max, 0);
+        }
+        // connections of a listener whose framing changed keep it; they share what that makes of the new one
+        let mut known: Vec<(Arc<Service>, Arc<Service>)> = Vec::new();
+        let keys: Vec<usize> = self.table.iter().map(|(key, _)| key).collect();
+        for key in keys {
+            let Some(connection) = self.table.get_mut(key) else { continue };
+            let old = connection.session.shared_service();
+            let new = match known.iter().find(|(from, _)| Arc::ptr_eq(from, old)) {
+                Some((_, new)) => Arc::clone(new),
+                None => {
+                    // where the listener is gone, they are served as they were
+                    let Some(named) = services.iter().find(|service| service.name == old.name) else { continue };
+                    let new = old.renewed(named);
+                    known.push((Arc::clone(old), Arc::clone(&new)));
+                    new
+                }
+            };
+            let lacking = connection.session.lacks_context(&new);
+            let context = lacking.then(|| connection.stream.context(&connection.peer, &new.name, connection.id));
+            connection.session.handle_service(new, context.map(Box::new));
+            self.settle(key);
+        }
+    }
+
+    fn run_errand(&mut self, errand: Errand) {
+        let now = self.poll.now();
+        // whoever asked may have waited long enough
+        match errand {
+            Errand::List(answer) => {
+                let _ = answer.send(self.table.iter().map(|(_, connection)| connection.listed(now)).collect());
+            }
+            Errand::Kill(id, answer) => {
+                let key = self.table.iter().find(|(_, connection)| connection.id == id).map(|(key, _)| key);
+                if let Some((key, connection)) = key.and_then(|key| Some((key, self.table.get_mut(key)?))) {
+                    connection.session.handle_stop(EndReason::Killed);
+                    self.settle(key);
+                }
+                let _ = answer.send(key.is_some());
+            }
+        }
+    }
+
     fn welcome(&mut self, arrival: Arrival) {
         let now = self.poll.now();
-        self.generation = self.generation.wrapping_add(1);
         let mut session = Session::new(arrival.service, arrival.context, now);
-        let stream = Stream::new(arrival.socket);
+        let stream = arrival.stream;
         let key = self.table.vacant_key();
         if let Some((drain, _)) = self.orders.draining() {
             session.handle_drain(now, drain.idle);
         }
-        if let Err(errno) = self.poll.add(&stream, token(key, self.generation), Interest::Read) {
+        if let Err(errno) = self.poll.add(&stream, token(key, arrival.id), Interest::Read) {
             log::warn!("cannot watch a new connection: {}", plain(errno));
             session.handle_failure(EndReason::SocketError);
         }
-        self.handle.counters.accepted.add(1);
+        session.service().tally.of(self.number).accepted.add(1);
+        self.handle.accepted.add(1);
         let greeting = session.handle_opened(&mut self.desk);
-        answer_with(&stream, &mut session, greeting, &self.handle.counters);
+        answer_with(&stream, &mut session, greeting, self.number);
         self.table.insert(Connection {
+            id: arrival.id,
             stream,
             session,
             peer: arrival.peer,
-            generation: self.generation,
             waits_to_write: false,
             deadline: Moment::NEVER,
         });
@@ -202,23 +280,32 @@ impl Worker {
 
     fn handle_event(&mut self, token: u64) {
         let now = self.poll.now();
-        let (key, generation) = untoken(token);
+        let key = key_of(token);
         // a report may come for a connection that an earlier one of the same turn has closed
-        let Some(connection) = self.table.get_mut(key).filter(|c| c.generation == generation) else { return };
+        let Some(connection) = self.table.get_mut(key).filter(|c| c.is_meant(token)) else { return };
         match connection.session.poll_action() {
             Action::Read => {
                 let len = connection.session.read_size();
                 let buffer = self.input.get_mut(..len).unwrap_or_default();
                 match connection.stream.read(buffer) {
                     Outcome::Moved(n) => {
-                        self.handle.counters.bytes_in.add(n as u64);
                         let input = buffer.get_mut(..n).unwrap_or_default();
+                        let timed = self.stopwatch.start(self.poll.events());
                         let answer = connection.session.handle_input(input, &mut self.desk, now);
-                        answer_with(&connection.stream, &mut connection.session, answer, &self.handle.counters);
+                        let changed = timed.map(|timed| timed.read.elapsed());
+                        let taken = answer_with(&connection.stream, &mut connection.session, answer, self.number);
+                        let sheet = connection.session.service().tally.of(self.number);
+                        sheet.bytes_in.add(n as u64);
+                        if let (Some(timed), Some(changed)) = (timed, changed) {
+                            sheet.transform_times.add(changed, timed.stands_for);
+                            if taken {
+                                sheet.answer_times.add(self.poll.began().elapsed(), timed.stands_for);
+                            }
+                        }
                     }
                     Outcome::Ended => {
                         let answer = connection.session.handle_end_of_input(&mut self.desk, now);
-                        answer_with(&connection.stream, &mut connection.session, answer, &self.handle.counters);
+                        answer_with(&connection.stream, &mut connection.session, answer, self.number);
                     }
                     Outcome::NotNow => {}
                     Outcome::Failed(reason) => connection.session.handle_failure(reason),
@@ -226,7 +313,7 @@ impl Worker {
             }
             Action::Write => match connection.stream.write(connection.session.unsent()) {
                 Outcome::Moved(n) => {
-                    self.handle.counters.bytes_out.add(n as u64);
+                    connection.session.service().tally.of(self.number).bytes_out.add(n as u64);
                     connection.session.handle_written(n, now);
                 }
                 Outcome::NotNow | Outcome::Ended => {}
@@ -234,7 +321,7 @@ impl Worker {
             },
             Action::Answer => {
                 let answer = connection.session.handle_writable(&mut self.desk, now);
-                answer_with(&connection.stream, &mut connection.session, answer, &self.handle.counters);
+                answer_with(&connection.stream, &mut connection.session, answer, self.number);
             }
             Action::ShutDown | Action::Close { .. } => {}
         }
@@ -247,7 +334,7 @@ impl Worker {
             let key = key as usize;
             let Some(connection) = self.table.get_mut(key) else { continue };
             connection.deadline = Moment::NEVER;
-            let token = token(key, connection.generation);
+            let token = token(key, connection.id);
             if connection.session.poll_timeout() <= now {
                 self.catch_up(token);
                 self.handle_timeout(token);
@@ -260,10 +347,10 @@ impl Worker {
     /// Does what a connection can do before it is ended for not having done it: epoll may not have
     /// come to it yet, and reports room to write only when there is much of it.
     fn catch_up(&mut self, token: u64) {
-        let (key, generation) = untoken(token);
+        let key = key_of(token);
         let mut before = None;
         for _ in 0..LAST_READS {
-            let connection = self.table.get(key).filter(|c| c.generation == generation);
+            let connection = self.table.get(key).filter(|c| c.is_meant(token));
             let moved = connection.map(|c| (c.session.received(), c.session.sent()));
             if moved.is_none() || moved == before {
                 return;
@@ -275,12 +362,12 @@ impl Worker {
 
     fn handle_timeout(&mut self, token: u64) {
         let now = self.poll.now();
-        let (key, generation) = untoken(token);
-        let Some(connection) = self.table.get_mut(key).filter(|c| c.generation == generation) else { return };
+        let key = key_of(token);
+        let Some(connection) = self.table.get_mut(key).filter(|c| c.is_meant(token)) else { return };
         if connection.session.poll_timeout() <= now {
             connection.session.handle_under_way(connection.stream.under_way(), now);
             let answer = connection.session.handle_timeout(&mut self.desk, now);
-            answer_with(&connection.stream, &mut connection.session, answer, &self.handle.counters);
+            answer_with(&connection.stream, &mut connection.session, answer, self.number);
         }
         self.settle(key);
     }
@@ -301,7 +388,7 @@ impl Worker {
         let waits_to_write = matches!(action, Action::Write | Action::Answer);
         if waits_to_write != connection.waits_to_write {
             let interest = if waits_to_write { Interest::Write } else { Interest::Read };
-            if let Err(errno) = self.poll.modify(&connection.stream, token(key, connection.generation), interest) {
+            if let Err(errno) = self.poll.modify(&connection.stream, token(key, connection.id), interest) {
                 log::warn!("cannot watch a connection: {}", plain(errno));
                 connection.session.handle_failure(EndReason::SocketError);
                 return self.close(key, true);
@@ -327,7 +414,7 @@ impl Worker {
             connection.stream.reset_on_close();
         }
         let reason = connection.session.end_reason().unwrap_or(EndReason::SocketError);
-        if let Some(counter) = self.handle.counters.closed.get(reason as usize) {
+        if let Some(counter) = connection.session.service().tally.of(self.number).closed.get(reason as usize) {
             counter.add(1);
         }
         self.log_end(&connection, reason);
@@ -384,19 +471,74 @@ impl Worker {
     }
 }
 
+impl Connection {
+    /// Whether a report with `token`, which has this connection's key, is for it and not for one
+    /// before it.
+    fn is_meant(&self, token: u64) -> bool {
+        token >> 32 == self.id & u64::from(u32::MAX)
+    }
+
+    fn listed(&self, now: Moment) -> Listed {
+        Listed {
+            id: self.id,
+            peer: self.peer.clone(),
+            service: Arc::clone(self.session.shared_service()),
+            age: now.since(self.session.opened()),
+            quiet: now.since(self.session.moved()),
+            received: self.session.received(),
+            sent: self.session.sent(),
+            messages: self.session.messages(),
+            state: self.session.state(),
+        }
+    }
+}
+
+/// Chooses the answers that are timed, so that reading the clock costs busy workers nothing.
+#[derive(Debug, Default)]
+struct Stopwatch {
+    skipped: u32,
+}
+
+/// An answer that is timed.
+#[derive(Debug, Clone, Copy)]
+struct Timed {
+    /// When it was read.
+    read: Instant,
+    /// For how many answers it stands.
+    stands_for: u64,
+}
+
+impl Stopwatch {
+    /// Times an answer in a turn of so many events, or not.
+    fn start(&mut self, events: usize) -> Option<Timed> {
+        let mut stands_for = 1;
+        if events > FEW {
+            self.skipped += 1;
+            if self.skipped < TIMED {
+                return None;
+            }
+            (self.skipped, stands_for) = (0, TIMED.into());
+        }
+        Some(Timed { read: Instant::now(), stands_for })
+    }
+}
+
 /// Writes `answer` straight from the buffer it lies in; the session keeps what the socket refuses.
-fn answer_with(stream: &Stream, session: &mut Session, answer: &[u8], counters: &Counters) {
+/// Gives whether there was an answer and the socket took all of it.
+fn answer_with(stream: &Stream, session: &mut Session, answer: &[u8], worker: usize) -> bool {
     if answer.is_empty() {
-        return;
+        return false;
     }
     match stream.write(answer) {
         Outcome::Moved(n) => {
-            counters.bytes_out.add(n as u64);
+            session.service().tally.of(worker).bytes_out.add(n as u64);
             session.handle_answered(answer, n);
+            return n == answer.len();
         }
         Outcome::NotNow | Outcome::Ended => session.handle_answered(answer, 0),
         Outcome::Failed(reason) => session.handle_failure(reason),
     }
+    false
 }
 
 fn tell_kept_back(ends: u64) {
@@ -405,12 +547,12 @@ fn tell_kept_back(ends: u64) {
     }
 }
 
-/// A connection's token: its generation and its key.
-fn token(key: usize, generation: u32) -> u64 {
-    u64::from(generation) << 32 | (key as u64 & u64::from(u32::MAX))
+/// A connection's token: the end of its number, which tells it from those that had its key before,
+/// and its key.
+fn token(key: usize, id: u64) -> u64 {
+    id << 32 | (key as u64 & u64::from(u32::MAX))
 }
 
-fn untoken(token: u64) -> (usize, u32) {
-    let low = token & u64::from(u32::MAX);
-    (usize::try_from(low).unwrap_or(usize::MAX), u32::try_from(token >> 32).unwrap_or(u32::MAX))
+fn key_of(token: u64) -> usize {
+    usize::try_from(token & u64::from(u32::MAX)).unwrap_or(usize::MAX)
 }

@@ -6,26 +6,26 @@
 use super::{EndReason, Session};
 use crate::deadlines::Moment;
 use crate::framing::{Framing, Input, Messages, OnLong, Piece};
-use crate::metrics::Counters;
 use crate::transform::{self, Context, Memories, Occasion, Refusal, Scratch, Text};
 use std::sync::Arc;
 
 /// What a desk's buffers may keep between two connections: a whole read, grown threefold.
 const DESK_BYTES: usize = 192 * 1024;
 
-/// What a thread lends to each of its sessions in turn: buffers, and a sheet to count on.
+/// What a thread lends to each of its sessions in turn: buffers, and the number of the sheets that it
+/// counts on.
 #[derive(Debug, Default)]
 pub struct Desk {
     scratch: Scratch,
     answers: Vec<u8>,
-    counters: Arc<Counters>,
+    worker: usize,
 }
 
 impl Desk {
-    /// A desk whose sessions count on `counters`.
+    /// The desk of the worker with this number, from 0.
     #[must_use]
-    pub fn new(counters: Arc<Counters>) -> Desk {
-        Desk { counters, ..Desk::default() }
+    pub fn new(worker: usize) -> Desk {
+        Desk { worker, ..Desk::default() }
     }
 
     fn tidy(&mut self) {
@@ -53,18 +53,19 @@ impl Session {
     /// What is answered to `input`, and to what was left of the one before; `end` says that no more comes.
     pub(super) fn answer<'d>(&mut self, input: &'d mut [u8], end: bool, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
         desk.tidy();
-        let service = Arc::clone(&self.service);
-        match &service.framing {
-            Framing::Stream => self.answer_text(input, end, desk, now),
-            Framing::Messages(messages) => {
-                self.answer_messages(messages, input, end, desk, now);
-                &desk.answers
-            }
+        self.renew_if(self.is_between_messages());
+        if matches!(self.service.framing, Framing::Stream) {
+            return self.answer_text(input, end, desk, now);
         }
+        self.answer_messages(input, end, desk, now);
+        &desk.answers
     }
 
     fn answer_text<'d>(&mut self, input: &'d mut [u8], end: bool, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
         let mut memories = self.held.as_mut().map(|held| std::mem::take(&mut held.memories)).unwrap_or_default();
+        let count = u64::from(!input.is_empty());
+        self.messages += count;
+        self.service.tally.of(desk.worker).messages.add(count);
         let mut text = Text::new(input, &mut desk.scratch);
         let result = self.transform(&mut text, &mut memories, end);
         if self.held.is_some() || !memories.are_at_rest() {
@@ -75,7 +76,7 @@ impl Session {
         if let Err(refusal) = result {
             if let Refusal::Reply(line) = &refusal {
                 // there is no next message to go on with; the line is one whatever came before it
-                desk.counters.bad_input.add(1);
+                self.service.tally.of(desk.worker).bad_input.add(1);
                 text.append([b"\n", line.as_bytes(), b"\n"].concat().as_slice());
             }
             self.begin_ending(refusal.into());
@@ -84,17 +85,19 @@ impl Session {
         text.into_bytes()
     }
 
-    fn answer_messages(&mut self, messages: &Messages, read: &mut [u8], end: bool, desk: &mut Desk, now: Moment) {
+    fn answer_messages(&mut self, read: &mut [u8], end: bool, desk: &mut Desk, now: Moment) {
         let held = self.held.as_mut().filter(|held| !held.rest.is_empty());
         let (rest, mut begun) = held.map_or_else(Default::default, |held| (std::mem::take(&mut held.rest), held.begun));
         let mut input = Input::new(rest, read, end);
         let (mut refused, mut count) = (None, 0);
         let most = self.service.limits.answers_max();
+        let mut service = Arc::clone(&self.service);
         while refused.is_none()
             && desk.answers.len() < most
+            && let Framing::Messages(messages) = &service.framing
             && let Some(piece) = input.next(messages)
         {
-            let counters = &desk.counters;
+            let is_last = piece.is_last();
             match piece {
                 Piece::Message { body, ending, cut_off } => {
                     (begun, count) = (None, count + 1);
@@ -102,7 +105,7 @@ impl Session {
                     refused = self.answer_message(messages, body, ending, desk).err();
                 }
                 Piece::TooLong(len) => {
-                    counters.too_long.add(1);
+                    service.tally.of(desk.worker).too_long.add(1);
                     let untold = messages.frames.longest() < len;
                     match messages.on_long {
                         OnLong::Pass if messages.frames.longest().is_some() && untold => {
@@ -120,15 +123,20 @@ impl Session {
                 }
                 Piece::Dropped => begun = None,
                 Piece::CutShort => {
-                    counters.cut_short.add(1);
+                    service.tally.of(desk.worker).cut_short.add(1);
                     if self.end == Some(EndReason::ClientFin) {
                         self.end = Some(EndReason::MessageCutShort);
                     }
                 }
                 Piece::Malformed => refused = Some(EndReason::BadFrame),
             }
+            if is_last && self.held.as_ref().is_some_and(|held| held.next.is_some()) {
+                self.renew_if(true);
+                service = Arc::clone(&self.service);
+            }
         }
-        desk.counters.messages.add(count);
+        self.messages += count;
+        service.tally.of(desk.worker).messages.add(count);
         let rest = input.into_rest();
         if !rest.is_empty() && refused.is_none() {
             let in_hand = desk.answers.len() >= most;
@@ -159,7 +167,7 @@ impl Session {
             }
             Ok(()) => messages.frame(text.as_bytes(), ending, text.ending(), &mut desk.answers),
             Err(Refusal::Reply(line)) => {
-                desk.counters.bad_input.add(1);
+                self.service.tally.of(desk.worker).bad_input.add(1);
                 messages.frame(line.as_bytes(), ending, text.ending(), &mut desk.answers);
             }
             Err(refusal) => return Err(refusal.into()),

@@ -38,13 +38,15 @@ pub enum EndReason {
     DrainDeadline,
     /// The daemon was told to stop at once.
     Stopped,
+    /// Somebody ended it by its number (`shoutd kill`).
+    Killed,
     /// The system failed a call in a way that is none of the client's doing.
     SocketError,
 }
 
 impl EndReason {
     /// All reasons, in the order of their discriminants.
-    pub const ALL: [EndReason; 16] = [
+    pub const ALL: [EndReason; 17] = [
         EndReason::ClientFin,
         EndReason::ClientReset,
         EndReason::ClientVanished,
@@ -60,6 +62,7 @@ impl EndReason {
         EndReason::Drained,
         EndReason::DrainDeadline,
         EndReason::Stopped,
+        EndReason::Killed,
         EndReason::SocketError,
     ];
 
@@ -82,6 +85,7 @@ impl EndReason {
             EndReason::Drained => "drained",
             EndReason::DrainDeadline => "drain_deadline",
             EndReason::Stopped => "stopped",
+            EndReason::Killed => "killed",
             EndReason::SocketError => "socket_error",
         }
     }

@@ -78,6 +78,8 @@ struct Held {
     memories: Memories,
     /// When the message began, or the steps' wait for the rest of a character.
     begun: Option<Moment>,
+    /// How it is to be served from the next message on.
+    next: Option<Arc<Service>>,
     /// Answers that the socket did not take, and how much of them it took since.
     unsent: Vec<u8>,
     sent: usize,
@@ -91,6 +93,7 @@ impl Held {
     fn is_empty(&self) -> bool {
         self.rest.is_empty()
             && self.memories.are_at_rest()
+            && self.next.is_none()
             && self.unsent.is_empty()
             && self.under_way.is_none()
             && self.drain.is_none()
@@ -123,6 +126,7 @@ pub struct Session {
     moved: Moment,
     received: u64,
     sent: u64,
+    messages: u64,
     read_size: u32,
     stage: Stage,
     end: Option<EndReason>,
@@ -139,6 +143,7 @@ impl Session {
             moved: now,
             received: 0,
             sent: 0,
+            messages: 0,
             read_size: u32::try_from(service.limits.buffer_size).unwrap_or(u32::MAX),
             stage: Stage::Open,
             end: None,
@@ -149,6 +154,12 @@ impl Session {
     /// How it is served.
     #[must_use]
     pub fn service(&self) -> &Service {
+        &self.service
+    }
+
+    /// How it is served, to be shared.
+    #[must_use]
+    pub fn shared_service(&self) -> &Arc<Service> {
         &self.service
     }
 
@@ -174,6 +185,37 @@ impl Session {
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// Messages that came from the client; under `stream`, reads.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.messages
+    }
+
+    /// When the last byte came in or went out.
+    #[must_use]
+    pub fn moved(&self) -> Moment {
+        self.moved
+    }
+
+    /// What it does now, in one word for people: `open`, `writing`, `ending`.
+    #[must_use]
+    pub fn state(&self) -> &'static str {
+        match (self.stage, self.poll_action()) {
+            (Stage::Open, Action::Read) => match &self.held {
+                Some(held) if held.begun.is_some() => "reading",
+                _ => "open",
+            },
+            (_, Action::Write | Action::Answer) => "writing",
+            _ => "ending",
+        }
+    }
+
+    /// Whether it needs a [`Context`] to be served as `service` says.
+    #[must_use]
+    pub fn lacks_context(&self, service: &Service) -> bool {
+        self.context.is_none() && service.pipeline.wants_context()
     }
 
     /// Why it ended, or is about to.
@@ -302,6 +344,33 @@ impl Session {
     /// Takes that the connection is lost.
     pub fn handle_failure(&mut self, reason: EndReason) {
         self.end_at_once(reason, false);
+    }
+
+    /// Takes that it is to be served as `service` says from the next message on, or, under `stream`, as
+    /// soon as the steps hold nothing back; that must [read bytes](Framing::reads_as) as it does now.
+    /// `context` is what its steps may say of it, where it [lacks](Self::lacks_context) that.
+    pub fn handle_service(&mut self, service: Arc<Service>, context: Option<Box<Context>>) {
+        if self.context.is_none() {
+            self.context = context;
+        }
+        self.held().next = Some(service);
+        self.renew_if(self.is_between_messages());
+        self.release();
+    }
+
+    /// Whether no message has begun, nor anything is held back.
+    fn is_between_messages(&self) -> bool {
+        self.held.as_ref().is_none_or(|held| held.rest.is_empty() && held.memories.are_at_rest())
+    }
+
+    /// Takes over how it is to be served, if that was said and it is the moment.
+    fn renew_if(&mut self, is_between_messages: bool) {
+        if is_between_messages && let Some(next) = self.held.as_mut().and_then(|held| held.next.take()) {
+            let Limits { buffer_size, buffer_size_max, .. } = next.limits;
+            let size = self.read_size().clamp(buffer_size, buffer_size_max);
+            self.read_size = u32::try_from(size).unwrap_or(u32::MAX);
+            self.service = next;
+        }
     }
 
     /// Takes that the daemon is stopping: the connection ends when it was quiet for `idle` from

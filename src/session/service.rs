@@ -1,11 +1,13 @@
 //! What all connections of a listener share: how they are served, and how long each wait may last.
 
 use crate::framing::Framing;
+use crate::metrics::Tally;
 use crate::transform::{Pipeline, Template};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How the connections of one listener are served; shared by all of them.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Service {
     /// Its listener's name.
     pub name: String,
@@ -17,9 +19,21 @@ pub struct Service {
     pub greeting: Option<Template>,
     /// What a read asks for, and how long each wait may last.
     pub limits: Limits,
+    /// What is counted for it.
+    pub tally: Arc<Tally>,
 }
 
 impl Service {
+    /// How a connection that this service serves goes on once its listener has become `new`: as `new`
+    /// says; where that reads the bytes otherwise, in the old framing and transform, with the new limits.
+    #[must_use]
+    pub fn renewed(&self, new: &Arc<Service>) -> Arc<Service> {
+        if self.framing.reads_as(&new.framing) {
+            return Arc::clone(new);
+        }
+        Arc::new(Service { limits: new.limits.clone(), tally: Arc::clone(&new.tally), ..self.clone() })
+    }
+
     /// Whether it speaks of the connection, and so needs a [`Context`](crate::transform::Context).
     #[must_use]
     pub fn wants_context(&self) -> bool {

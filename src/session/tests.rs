@@ -17,6 +17,7 @@ fn session(framing: &str, step: &str, invalid_utf8: InvalidUtf8, limits: Limits)
         pipeline: Pipeline::new(vec![Choice::named(step, Options { invalid_utf8, ..Options::default() }).unwrap()]),
         greeting: None,
         limits,
+        tally: Arc::default(),
     };
     Session::new(Arc::new(service), None, START)
 }

@@ -38,6 +38,8 @@ mod trial;
 mod uppercase;
 mod utf8;
 
+use std::sync::Arc;
+
 pub use memory::{Memories, Memory};
 pub use policy::{OnError, OnUnmappable, Options};
 pub use registry::{About, Choice, Example, NoFiles, REGISTRY, Site, StepSeed, plainly, shown};
@@ -151,16 +153,17 @@ impl std::fmt::Display for Growth {
     }
 }
 
-/// Named steps, done in order.
+/// Named steps, done in order; a clone shares them.
+#[derive(Clone)]
 pub struct Pipeline {
-    steps: Vec<Choice>,
+    steps: Arc<[Choice]>,
 }
 
 impl Pipeline {
     /// A pipeline of `steps`; without any it is `echo`.
     #[must_use]
     pub fn new(steps: Vec<Choice>) -> Pipeline {
-        Pipeline { steps }
+        Pipeline { steps: steps.into() }
     }
 
     /// The steps' names.

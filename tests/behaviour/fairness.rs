@@ -42,7 +42,7 @@ fn connections_are_spread_over_the_workers() {
     for client in &mut clients {
         client.send("hello").expect("HELLO");
     }
-    assert_eq!(daemon.server().workers(), 4);
-    let served: Vec<u64> = daemon.server().accepted_by_worker().collect();
+    assert_eq!(daemon.control().workers(), 4);
+    let served: Vec<u64> = daemon.control().report().workers.iter().map(|worker| worker.accepted).collect();
     assert_eq!(served, [10; 4]);
 }

@@ -42,7 +42,7 @@ fn a_length_beyond_all_bounds_ends_the_connection_after_what_came_before() {
     assert_eq!(client.rest(), b"\0\0\0\x01A");
     drop(client);
     eventually("it is counted", || daemon.closed(EndReason::MessageTooLong) == 1);
-    assert_eq!(daemon.server().totals().too_long, 1);
+    assert_eq!(daemon.control().totals().too_long, 1);
 }
 
 /// faults row 19: what came of a message whose rest never comes is not answered, but counted.
@@ -51,7 +51,7 @@ fn a_message_that_the_end_of_input_cuts_short_is_not_answered() {
     let daemon = framed("length32", |_| {});
     assert_eq!(daemon.connect().send(b"\0\0\0\x01a\0\0\0\x05hell").finish().rest(), b"\0\0\0\x01A");
     eventually("it is counted", || daemon.closed(EndReason::MessageCutShort) == 1);
-    assert_eq!(daemon.server().totals().cut_short, 1);
+    assert_eq!(daemon.control().totals().cut_short, 1);
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_long_message_may_be_cut_off() {
     daemon.connect().send("abcß\n").expect("ABC\n");
     assert_eq!(daemon.connect().send("abcdefgh").finish().rest(), b"ABCD");
     long("length32", OnLong::Truncate).connect().send(b"\0\0\0\x06abcdef").expect(b"\0\0\0\x04ABCD");
-    assert_eq!(daemon.server().totals().too_long, 3);
+    assert_eq!(daemon.control().totals().too_long, 3);
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn a_text_that_cannot_be_decoded_may_be_told_what_and_where() {
         unhex("stream", OnError::Reply).connect().send("6869 6").send("8x").rest(),
         b"hih\nerror: unhex: \"x\" is not a hex digit, at byte 7\n"
     );
-    assert_eq!(daemon.server().totals().bad_input, 2);
+    assert_eq!(daemon.control().totals().bad_input, 2);
 }
 
 #[test]

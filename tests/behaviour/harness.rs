@@ -7,13 +7,13 @@ pub use crate::common::{PATIENCE, eventually, step};
 
 use shoutd::framing;
 use shoutd::net::address::Local;
-use shoutd::server::{Listener, Server, Settings};
+use shoutd::server::{Control, Listener, Server, Settings};
 use shoutd::session::{EndReason, Limits, Service};
 use shoutd::transform::{Options, Pipeline, Template};
 use std::io::{Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::num::NonZero;
-use std::sync::{LazyLock, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -39,6 +39,7 @@ impl Plan {
             pipeline: Pipeline::new(self.steps.iter().map(|written| step(written, self.options)).collect()),
             greeting: self.greeting.map(|greeting| Template::parse(greeting).unwrap()),
             limits: self.limits.clone(),
+            tally: Arc::default(),
         }
     }
 
@@ -86,8 +87,12 @@ impl Daemon {
         self.server.as_ref().unwrap()
     }
 
+    pub fn control(&self) -> &Control {
+        self.server().control()
+    }
+
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.server()
+        self.control()
             .addresses()
             .iter()
             .filter_map(|local| if let Local::Tcp(address) = local { Some(*address) } else { None })
@@ -100,7 +105,7 @@ impl Daemon {
 
     /// How many connections ended for `reason`.
     pub fn closed(&self, reason: EndReason) -> u64 {
-        self.server().totals().closed[reason as usize]
+        self.control().totals().closed[reason as usize]
     }
 }
 
@@ -110,9 +115,10 @@ impl Drop for Daemon {
         if thread::panicking() {
             return;
         }
-        server.drain();
+        let control = server.control().clone();
+        control.drain();
         eventually("the server has ended", || server.running() == 0);
-        let totals = server.totals();
+        let totals = control.totals();
         assert_eq!(totals.accepted, totals.closed.iter().sum::<u64>(), "each connection ended once");
         assert_eq!(totals.open(), 0);
         server.join().unwrap();

@@ -54,7 +54,7 @@ fn a_client_that_does_not_read_is_neither_read_nor_kept() {
         daemon.closed(EndReason::WriteTimeout) == 1
     });
     // what was read and not sent is one turn's answer at most
-    let totals = daemon.server().totals();
+    let totals = daemon.control().totals();
     assert!(totals.bytes_in <= totals.bytes_out + 64 * 1024, "{totals:?}");
     assert!(totals.bytes_in <= sent);
 }
@@ -70,7 +70,7 @@ fn a_reader_that_pauses_loses_nothing() {
         sender.write_all(sent.as_bytes()).unwrap();
         sender.shutdown(std::net::Shutdown::Write).unwrap();
     });
-    let stalled = || daemon.server().totals().bytes_in;
+    let stalled = || daemon.control().totals().bytes_in;
     let mut last = 0;
     eventually("the daemon stops reading", || {
         let now = stalled();
@@ -101,10 +101,10 @@ fn those_over_the_limit_wait_in_the_backlog() {
 
 #[test]
 fn a_limit_that_the_system_cannot_give_is_refused() {
-    use shoutd::server::{Server, Settings, StartError};
+    use shoutd::server::{Refused, Server, Settings};
     let mut settings = Settings::new(Vec::new());
     settings.max_connections = NonZero::new(usize::MAX);
-    assert!(matches!(Server::start(settings), Err(StartError::TooManyConnections { .. })));
+    assert!(matches!(Server::start(settings), Err(Refused::TooManyConnections { .. })));
 }
 
 /// r-full: a place that was given back while the acceptor was awake and full was never taken again.
@@ -144,7 +144,7 @@ fn a_character_cut_before_a_pause_in_reading_stays_whole() {
     });
     let mut last = 0;
     eventually("the daemon stops reading", || {
-        let now = daemon.server().totals().bytes_in;
+        let now = daemon.control().totals().bytes_in;
         let same = now > 0 && now == last;
         last = now;
         // for longer than a message may take

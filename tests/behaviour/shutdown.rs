@@ -10,7 +10,7 @@ fn whoever_connected_before_the_stop_is_answered() {
     for _ in 0..20 {
         let daemon = Daemon::with(|plan| plan.settings.drain.idle = Duration::from_secs(5));
         let mut clients: Vec<Client> = (0..50).map(|_| daemon.connect()).collect();
-        daemon.server().drain();
+        daemon.control().drain();
         for client in &mut clients {
             client.send("hello").expect("HELLO");
         }
@@ -30,7 +30,7 @@ fn transfers_that_the_stop_finds_under_way_lose_nothing() {
             std::thread::spawn(move || client.exchange(&text) == text.to_uppercase().into_bytes())
         })
         .collect();
-    daemon.server().drain();
+    daemon.control().drain();
     for transfer in transfers {
         assert!(transfer.join().unwrap());
     }
@@ -43,7 +43,7 @@ fn a_stop_refuses_new_clients_and_closes_quiet_ones_after_drain_idle() {
     let mut quiet = daemon.connect();
     quiet.send("hello").expect("HELLO");
     let begun = Instant::now();
-    daemon.server().drain();
+    daemon.control().drain();
     let address = daemon.addresses()[0];
     eventually("new clients are refused", || TcpStream::connect(address).is_err());
     assert_eq!(quiet.rest(), b"");
@@ -58,7 +58,7 @@ fn a_line_that_has_only_begun_is_answered_when_the_stop_ends_it() {
     let daemon = Daemon::with(|plan| plan.framing = "line");
     let mut client = daemon.connect();
     client.send("one\ntw").expect("ONE\n");
-    daemon.server().drain();
+    daemon.control().drain();
     assert_eq!(client.rest(), b"TW");
 }
 
@@ -70,7 +70,7 @@ fn a_client_that_is_never_done_is_closed_at_the_deadline() {
     });
     let mut client = daemon.connect();
     client.send("hello").expect("HELLO");
-    daemon.server().drain();
+    daemon.control().drain();
     assert_eq!(client.rest(), b"");
     eventually("it is counted", || daemon.closed(EndReason::DrainDeadline) == 1);
 }
@@ -80,8 +80,8 @@ fn a_stop_at_once_waits_for_nobody() {
     let daemon = Daemon::with(|plan| plan.settings.drain.idle = Duration::from_secs(10));
     let mut client = daemon.connect();
     client.send("hello").expect("HELLO");
-    daemon.server().drain();
-    daemon.server().stop();
+    daemon.control().drain();
+    daemon.control().stop();
     assert_eq!(client.rest(), b"");
     eventually("it has ended", || daemon.server().running() == 0);
     assert_eq!(daemon.closed(EndReason::Stopped), 1);
@@ -99,7 +99,7 @@ fn closings_are_spread() {
         client.send("hello").expect("HELLO");
     }
     let begun = Instant::now();
-    daemon.server().drain();
+    daemon.control().drain();
     for client in &mut clients {
         assert_eq!(client.rest(), b"");
     }
@@ -118,7 +118,7 @@ fn a_stop_with_all_places_taken_serves_those_who_wait() {
     for client in &mut waiting {
         client.send("waited");
     }
-    daemon.server().drain();
+    daemon.control().drain();
     for client in &mut waiting {
         assert_eq!(client.rest(), b"WAITED");
     }
@@ -135,8 +135,8 @@ fn an_answer_still_under_way_is_not_cut_off_by_a_late_byte() {
     let mut sender = Client(client.0.try_clone().unwrap());
     let sent = text.clone();
     std::thread::spawn(move || sender.0.write_all(sent.as_bytes()).unwrap()).join().unwrap();
-    eventually("all is answered, as far as the daemon can", || daemon.server().totals().bytes_out == 1_500_000);
-    daemon.server().drain();
+    eventually("all is answered, as far as the daemon can", || daemon.control().totals().bytes_out == 1_500_000);
+    daemon.control().drain();
     let mut answer = Vec::new();
     while answer.len() < 1_500_000 {
         if answer.len() == 750_000 {
@@ -156,8 +156,8 @@ fn two_orders_at_once_are_no_riddle() {
     for _ in 0..20 {
         let daemon = Daemon::start();
         let clients: Vec<Client> = (0..50).map(|_| daemon.connect()).collect();
-        daemon.server().drain();
-        daemon.server().stop();
+        daemon.control().drain();
+        daemon.control().stop();
         eventually("it has ended", || daemon.server().running() == 0);
         drop(clients);
     }

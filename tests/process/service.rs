@@ -20,10 +20,15 @@ impl Notices {
         Notices { socket, path, _folder: folder }
     }
 
-    fn next(&self) -> String {
+    fn any(&self) -> String {
         let mut notice = [0; 1000];
         let len = self.socket.recv(&mut notice).unwrap();
         String::from_utf8(notice[..len].to_vec()).unwrap()
+    }
+
+    /// The next one that is not about sockets to keep.
+    fn next(&self) -> String {
+        std::iter::repeat_with(|| self.any()).find(|notice| !notice.starts_with("FDSTORE")).unwrap()
     }
 }
 

@@ -34,20 +34,6 @@ fn a_second_signal_stops_at_once() {
 }
 
 #[test]
-fn hangup_says_that_reload_is_not_there_yet_and_nothing_else_happens() {
-    let process = Process::start(SOMEWHERE);
-    let mut client = connect(process.address());
-    process.kill(Signal::HUP);
-    process.await_line("SIGHUP: reload is not there yet");
-    client.write_all(b"still here").unwrap();
-    let mut answer = [0; 10];
-    client.read_exact(&mut answer).unwrap();
-    assert_eq!(&answer, b"STILL HERE");
-    drop(client);
-    process.end();
-}
-
-#[test]
 fn a_client_that_talks_through_the_stop_is_served_to_its_end() {
     let mut process = Process::start(SOMEWHERE);
     let mut client = connect(process.address());

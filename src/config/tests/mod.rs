@@ -84,7 +84,7 @@ fn a_listener_inherits_what_it_does_not_say() {
     let config = parse("/etc/f", TWO).unwrap();
     let [a, b] = &config.settings.listeners[..] else { panic!() };
     let seconds = |seconds| Some(std::time::Duration::from_secs(seconds));
-    assert_eq!(a.addresses[2], crate::net::address::Address::Unix("/etc/x.sock".into()));
+    assert_eq!(a.addresses[2], Address::Unix("/etc/x.sock".into()));
     assert_eq!((a.service.limits.idle_timeout, b.service.limits.idle_timeout), (None, seconds(3600)));
     assert_eq!((a.service.limits.write_timeout, b.service.limits.message_timeout), (None, seconds(30)));
     let keepalive = a.socket.keepalive.as_ref().unwrap();

@@ -1,0 +1,352 @@
+//! What can be asked of a running server, from any thread: other settings, an end, and how it is.
+
+use super::plan::Plan;
+use super::settings::{Refused, Settings};
+use crate::deadlines::{Clock, Moment};
+use crate::metrics::{AcceptCounters, Tally, Totals};
+use crate::net::acceptor::{Change, Door};
+use crate::net::address::Local;
+use crate::net::admission::Admission;
+use crate::net::bell::Bell;
+use crate::net::errands::{Errand, Listed};
+use crate::net::listener::{Listening, Pool};
+use crate::net::mailbox::Post;
+use crate::net::orders::{Drain, Orders};
+use crate::net::pulse::Pulse;
+use crate::net::worker;
+use crate::session::Service;
+use crossbeam_channel::unbounded;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+/// How long the acceptor may take to change its doors, and a worker to run an errand.
+const ANSWER_WAIT: Duration = Duration::from_secs(2);
+
+/// A handle to a running server; clones are the same server.
+#[derive(Debug, Clone)]
+pub struct Control(pub(super) Arc<Inner>);
+
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub(super) clock: Clock,
+    pub(super) orders: Arc<Orders>,
+    pub(super) admission: Arc<Admission>,
+    pub(super) accept_counters: Arc<AcceptCounters>,
+    pub(super) workers: Vec<worker::Handle>,
+    pub(super) acceptor: Post<Change>,
+    pub(super) beats: Vec<Beat>,
+    /// Held while other settings are gone over to, which come one after the other.
+    pub(super) changing: Mutex<()>,
+    pub(super) state: Mutex<State>,
+}
+
+/// A thread whose signs of life are looked at.
+#[derive(Debug)]
+pub(super) struct Beat {
+    pub(super) name: String,
+    pub(super) pulse: Arc<Pulse>,
+    pub(super) bell: Arc<Bell>,
+}
+
+/// What settings have made of the server.
+#[derive(Debug)]
+pub(super) struct State {
+    /// What listens; it is the acceptor who keeps it.
+    pub(super) sockets: Vec<Weak<Listening>>,
+    /// What was passed by systemd and serves no listener.
+    pub(super) idle: Pool,
+    pub(super) listeners: Vec<Hosted>,
+    /// Listeners that are no more, but for connections that are served to their end.
+    pub(super) removed: Vec<Hosted>,
+    /// What was counted for listeners of which nothing is left.
+    pub(super) past: Totals,
+    pub(super) drain: Drain,
+}
+
+/// A listener that has been set up.
+#[derive(Debug, Clone)]
+pub(super) struct Hosted {
+    pub(super) service: Arc<Service>,
+    pub(super) addresses: Vec<Local>,
+}
+
+/// What other settings have done.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// Where it listens now and did not before.
+    pub opened: Vec<Local>,
+    /// Where it listened before and does not now.
+    pub closed: Vec<Local>,
+}
+
+/// How a listener is at one moment.
+#[derive(Debug, Clone)]
+pub struct ListenerReport {
+    /// How its connections are served.
+    pub service: Arc<Service>,
+    /// Where it listens; nowhere, if it is no more, but for connections that are served to their end.
+    pub addresses: Vec<Local>,
+    /// What was counted for it.
+    pub totals: Totals,
+}
+
+/// How a worker is at one moment.
+#[derive(Debug, Clone)]
+pub struct WorkerReport {
+    /// Its thread's name.
+    pub name: String,
+    /// How many connections it has, with those on their way to it.
+    pub open: usize,
+    /// How many it has taken over.
+    pub accepted: u64,
+    /// How long it has owed a sign of life.
+    pub silence: Duration,
+}
+
+/// How a server is at one moment.
+#[derive(Debug, Clone)]
+pub struct Report {
+    /// Each listener; those that are no more come last.
+    pub listeners: Vec<ListenerReport>,
+    /// All that was counted, also for listeners of which nothing is left.
+    pub totals: Totals,
+    /// Each worker.
+    pub workers: Vec<WorkerReport>,
+    /// How many connections may be open at once.
+    pub max_connections: usize,
+    /// How long a stop that has begun may still take.
+    pub drain_left: Option<Duration>,
+}
+
+impl Control {
+    /// Goes over to other settings: all of them, or none. Sockets that are to listen further do; new
+    /// ones are open before old ones are closed. Live connections go over between two messages; those
+    /// of a listener that is no more are served to their end. [`Settings::workers`] is not minded.
+    ///
+    /// It resolves names and waits for the acceptor, so it is not for a thread that must answer.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was changed.
+    pub fn apply(&self, settings: Settings) -> Result<Applied, Refused> {
+        let inner = &*self.0;
+        let _changing = inner.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = self.sockets();
+        let pool = before.iter().chain(&self.state().idle).cloned().collect();
+        let drain = settings.drain.clone();
+        let plan = Plan::new(settings, inner.workers.len(), pool, |name| {
+            self.state().tally(name).unwrap_or_else(|| Arc::new(Tally::new(inner.workers.len())))
+        })?;
+        if inner.orders.draining().is_some() {
+            return Err(Refused::Stopping);
+        }
+
+        plan.tune();
+        for old in before.iter().filter(|old| !plan.has(old)) {
+            old.set_stays(false); // so that its path goes with it
+        }
+        let (done, wait) = unbounded();
+        if inner.acceptor.post(Change { doors: plan.doors.clone(), done }).is_err() {
+            return Err(Refused::Stopping); // its thread has ended
+        }
+        // all that the acceptor hands over from then on is served anew, and workers look for the rest
+        let _ = wait.recv_timeout(ANSWER_WAIT);
+        inner.orders.serve(plan.services.iter().cloned().collect());
+        inner.admission.set_max(plan.max_connections);
+        self.ring();
+
+        self.state().take_over(&plan, drain);
+        let is_new = |door: &&Door| !before.iter().any(|old| Arc::ptr_eq(old, &door.listening));
+        Ok(Applied {
+            opened: plan.doors.iter().filter(is_new).map(|door| door.listening.local().clone()).collect(),
+            closed: before.iter().filter(|old| !plan.has(old)).map(|old| old.local().clone()).collect(),
+        })
+    }
+
+    /// What listens for it, to be kept for the next process; what systemd passed is not.
+    #[must_use]
+    pub fn sockets(&self) -> Pool {
+        self.state().sockets.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Where it listens, in the order of the settings.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<Local> {
+        self.state().listeners.iter().flat_map(|hosted| hosted.addresses.clone()).collect()
+    }
+
+    /// How many workers it has.
+    #[must_use]
+    pub fn workers(&self) -> usize {
+        self.0.workers.len()
+    }
+
+    /// How many connections may be open at once.
+    #[must_use]
+    pub fn max_connections(&self) -> usize {
+        self.0.admission.max()
+    }
+
+    /// How many connections are open, with those on their way to a worker.
+    #[must_use]
+    pub fn open(&self) -> usize {
+        self.0.admission.open()
+    }
+
+    /// All that workers have counted.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        self.report().totals
+    }
+
+    /// What the acceptor has counted.
+    #[must_use]
+    pub fn accept_counters(&self) -> &AcceptCounters {
+        &self.0.accept_counters
+    }
+
+    /// How everything is.
+    #[must_use]
+    pub fn report(&self) -> Report {
+        let mut state = self.state();
+        state.bury();
+        let report = |hosted: &Hosted| ListenerReport {
+            service: Arc::clone(&hosted.service),
+            addresses: hosted.addresses.clone(),
+            totals: hosted.service.tally.totals(),
+        };
+        let listeners: Vec<_> = state.listeners.iter().chain(&state.removed).map(report).collect();
+        let mut totals = state.past;
+        for listener in &listeners {
+            totals.merge(&listener.totals);
+        }
+        let now = self.now();
+        let worker = |(number, handle): (usize, &worker::Handle)| WorkerReport {
+            name: format!("worker-{number}"),
+            open: handle.load.load(Relaxed),
+            accepted: handle.accepted.get(),
+            silence: handle.pulse.silence(now),
+        };
+        Report {
+            listeners,
+            totals,
+            workers: self.0.workers.iter().enumerate().map(worker).collect(),
+            max_connections: self.max_connections(),
+            drain_left: self.0.orders.draining().map(|(_, deadline)| deadline.since(now)),
+        }
+    }
+
+    /// Each open connection, in no order; those of a worker that does not answer are left out.
+    #[must_use]
+    pub fn connections(&self) -> Vec<Listed> {
+        let (answer, answers) = unbounded();
+        for worker in &self.0.workers {
+            let _ = worker.errands.post(Errand::List(answer.clone()));
+        }
+        drop(answer);
+        let deadline = Instant::now() + ANSWER_WAIT;
+        std::iter::from_fn(|| answers.recv_deadline(deadline).ok()).flatten().collect()
+    }
+
+    /// Ends the connection with this number at once; gives whether there was one.
+    #[must_use]
+    pub fn kill(&self, id: u64) -> bool {
+        let (answer, answers) = unbounded();
+        for worker in &self.0.workers {
+            let _ = worker.errands.post(Errand::Kill(id, answer.clone()));
+        }
+        drop(answer);
+        let deadline = Instant::now() + ANSWER_WAIT;
+        std::iter::from_fn(|| answers.recv_deadline(deadline).ok()).any(|found| found)
+    }
+
+    /// Stops accepting, once the backlogs are empty, and ends each connection when it is done or
+    /// quiet, as [`Settings::drain`] says. Returns at once, with the time after which it gives up on
+    /// those that are busy; its threads end one by one.
+    pub fn drain(&self) -> Duration {
+        let drain = self.state().drain.clone();
+        self.0.orders.drain(&drain, self.now().after(drain.timeout));
+        self.ring();
+        drain.timeout
+    }
+
+    /// Closes everything now, whatever is still to be sent. Returns at once.
+    pub fn stop(&self) {
+        self.0.orders.stop();
+        self.ring();
+    }
+
+    /// Asks every thread for a sign of life, and names those that gave none since the last time.
+    #[must_use]
+    pub fn silent_threads(&self) -> Vec<&str> {
+        let silent = self.0.beats.iter().filter(|beat| !beat.pulse.is_answered());
+        let silent = silent.map(|beat| beat.name.as_str()).collect();
+        let now = self.now();
+        for beat in &self.0.beats {
+            beat.pulse.ask(now);
+        }
+        self.ring();
+        silent
+    }
+
+    pub(super) fn ring(&self) {
+        for beat in &self.0.beats {
+            beat.bell.ring();
+        }
+    }
+
+    fn now(&self) -> Moment {
+        self.0.clock.moment(Instant::now())
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    pub(super) fn new(drain: Drain) -> State {
+        State {
+            sockets: Vec::new(),
+            idle: Pool::new(),
+            listeners: Vec::new(),
+            removed: Vec::new(),
+            past: Totals::default(),
+            drain,
+        }
+    }
+
+    pub(super) fn take_over(&mut self, plan: &Plan, drain: Drain) {
+        let hosted = |service: &Arc<Service>| {
+            let own = plan.doors.iter().filter(|door| Arc::ptr_eq(&door.service, service));
+            let addresses = own.map(|door| door.listening.local().clone()).collect();
+            Hosted { service: Arc::clone(service), addresses }
+        };
+        let before = std::mem::replace(&mut self.listeners, plan.services.iter().map(hosted).collect());
+        let stays = |old: &Hosted| self.listeners.iter().any(|new| new.service.name == old.service.name);
+        let gone = before.into_iter().map(|old| Hosted { addresses: Vec::new(), ..old });
+        self.removed.extend(gone);
+        self.removed.retain(|old| !stays(old));
+        self.sockets = plan.doors.iter().map(|door| Arc::downgrade(&door.listening)).collect();
+        self.idle.clone_from(&plan.idle);
+        self.drain = drain;
+    }
+
+    /// What is counted for the listener of this name.
+    fn tally(&self, name: &str) -> Option<Arc<Tally>> {
+        let mut hosted = self.listeners.iter().chain(&self.removed);
+        hosted.find(|hosted| hosted.service.name == name).map(|hosted| Arc::clone(&hosted.service.tally))
+    }
+
+    /// Lets go of listeners that are no more and whose last connection has ended.
+    fn bury(&mut self) {
+        for nth in (0..self.removed.len()).rev() {
+            // a connection on its way to a worker is not counted yet, but holds on to its sheet
+            let is_last = self.removed.get(nth).is_some_and(|old| Arc::strong_count(&old.service.tally) == 1);
+            if is_last {
+                self.past.merge(&self.removed.swap_remove(nth).service.tally.totals());
+            }
+        }
+    }
+}

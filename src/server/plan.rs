@@ -1,0 +1,101 @@
+//! From settings to doors: which sockets stay, which are opened, which go, and how many connections
+//! there may be.
+//!
+//! Nothing is changed here but that sockets are opened; whoever drops a plan has changed nothing.
+
+use super::settings::{Listener, Refused, Settings};
+use crate::metrics::Tally;
+use crate::net::acceptor::Door;
+use crate::net::listener::{self, Listening, Origin, Pool};
+use crate::net::{descriptors, plain};
+use crate::session::Service;
+use std::num::NonZero;
+use std::sync::Arc;
+
+/// Descriptors that connections may not take, at least: listeners, loops, the log, and some to spare.
+const RESERVE: usize = 64;
+/// Those of them that are to spare.
+const SPARE: usize = 32;
+
+/// What is to be.
+#[derive(Debug)]
+pub(super) struct Plan {
+    /// Every socket with what is served on it.
+    pub(super) doors: Vec<Door>,
+    /// The options of each of these sockets; those that listened before have other ones still.
+    options: Vec<listener::Options>,
+    /// Each listener, in the order of the settings.
+    pub(super) services: Vec<Arc<Service>>,
+    /// What was passed by systemd and serves no listener.
+    pub(super) idle: Pool,
+    /// How many connections may be open at once.
+    pub(super) max_connections: usize,
+}
+
+impl Plan {
+    /// The plan for `settings` with `workers` workers, where the sockets of `pool` listen already;
+    /// `tally` gives what is counted for the listener of a name.
+    pub(super) fn new(
+        settings: Settings,
+        workers: usize,
+        mut pool: Pool,
+        mut tally: impl FnMut(&str) -> Arc<Tally>,
+    ) -> Result<Plan, Refused> {
+        let max_connections = places(&settings, workers)?;
+        let (mut doors, mut options, mut services) = (Vec::new(), Vec::new(), Vec::new());
+        for Listener { addresses, socket, mut service } in settings.listeners {
+            let is_passed =
+                |found: &Arc<Listening>| matches!(found.origin(), Origin::Passed(name) if *name == service.name);
+            let (mut sockets, others): (Pool, Pool) = pool.into_iter().partition(is_passed);
+            pool = others;
+            for passed in &sockets {
+                if !addresses.iter().any(|address| address.means(passed.local())) {
+                    let listen: Vec<String> = addresses.iter().map(ToString::to_string).collect();
+                    let (name, local) = (&service.name, passed.local());
+                    log::warn!("{name}: listening on {local}, which was passed, and not on {}", listen.join(", "));
+                }
+            }
+            if sockets.is_empty() {
+                for address in &addresses {
+                    sockets.extend(Listening::open(address, &socket, &mut pool)?);
+                }
+            }
+            service.tally = tally(&service.name);
+            let service = Arc::new(service);
+            for listening in sockets {
+                doors.push(Door { listening, service: Arc::clone(&service), backlog: socket.backlog });
+                options.push(socket.clone());
+            }
+            services.push(service);
+        }
+        pool.retain(|found| matches!(found.origin(), Origin::Passed(_)));
+        Ok(Plan { doors, options, services, idle: pool, max_connections })
+    }
+
+    /// Whether a socket that listened before does so further.
+    pub(super) fn has(&self, old: &Arc<Listening>) -> bool {
+        self.doors.iter().any(|door| Arc::ptr_eq(&door.listening, old))
+    }
+
+    /// Sets the options of all sockets, from which point on things are changed.
+    pub(super) fn tune(&self) {
+        for (door, options) in self.doors.iter().zip(&self.options) {
+            if let Err(errno) = door.listening.tune(options) {
+                log::warn!("cannot set the options of {}: {}", door.listening.local(), plain(errno));
+            }
+        }
+    }
+}
+
+/// How many connections may be open at once, with `workers` workers.
+fn places(settings: &Settings, workers: usize) -> Result<usize, Refused> {
+    let files = usize::try_from(descriptors::raise_limit()?).unwrap_or(usize::MAX);
+    // a name may stand for two addresses, and each thread has an epoll and a bell
+    let listeners: usize = settings.listeners.iter().map(|listener| 2 * listener.addresses.len()).sum();
+    let reserve = RESERVE.max(SPARE + listeners + 2 * (workers + 1));
+    match (files.saturating_sub(reserve), settings.max_connections.map(NonZero::get)) {
+        (0, _) => Err(Refused::NoConnections { files }),
+        (allowed, Some(asked)) if asked > allowed => Err(Refused::TooManyConnections { asked, allowed }),
+        (allowed, asked) => Ok(asked.unwrap_or(allowed)),
+    }
+}
