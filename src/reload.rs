@@ -11,11 +11,10 @@ use crate::failure::{Exit, Failure};
 use crate::server::{Applied, Control};
 use crate::systemd::{self, Store};
 use crossbeam_channel::{Receiver, Sender, unbounded};
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
 use std::time::{Instant, SystemTime};
+use std::{fs, io, thread};
 
 /// What follows where a reload is refused.
 const UNTOUCHED: &str = "the configuration of before runs on";
@@ -110,6 +109,13 @@ impl Reloader {
 
     /// Goes over to what the file says now, and fills in what `reload` tells of it.
     fn go_over(&mut self, reload: &mut Reload) -> Result<Source, Failure> {
+        // a pipe, as a shell makes it, was read at the start, and would be waited for now
+        if let Some(path) = &self.path
+            && fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())
+        {
+            let text = format!("{} is no regular file; start the daemon anew, or name a file", path.display());
+            return Err(Failure::new(Exit::Config, text));
+        }
         let config = config::load(self.path.as_deref(), UNTOUCHED)?;
         if config.is_empty() && self.path.is_some() {
             let text = format!("{}: there is nothing in it, as while it is written; {UNTOUCHED}", config.source);

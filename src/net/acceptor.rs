@@ -165,8 +165,13 @@ impl Acceptor {
             // asked once a turn: an order that comes in the middle of one is for the next, or a backlog
             // of which only a batch was accepted would be closed
             let give_up = self.orders.draining().map(|(_, deadline)| *deadline);
-            self.change_doors()?;
+            let changes = self.change_doors()?;
             self.accept_all(give_up.is_some())?;
+            self.close_leaving()?;
+            for done in changes {
+                // whoever ordered it may have waited long enough
+                let _ = done.send(());
+            }
             if give_up.is_some_and(|deadline| self.is_open() || self.poll.now() >= deadline) {
                 // closing a listener resets whoever waits in its backlog, so it comes last
                 self.doors.clear();
@@ -181,21 +186,28 @@ impl Acceptor {
         }
     }
 
-    /// Takes new doors in place of the old ones; at those that go, whoever waits is accepted first.
-    fn change_doors(&mut self) -> io::Result<()> {
-        let changes = self.changes.messages();
-        for change in &changes {
+    /// Takes new doors in place of the old ones; gives who is to be told of it.
+    fn change_doors(&mut self) -> io::Result<Vec<Sender<()>>> {
+        let mut told = Vec::new();
+        for Change { doors, done } in self.changes.messages() {
             for door in &self.doors {
                 self.poll.remove(&door.listening)?;
             }
-            let before = std::mem::replace(&mut self.doors, change.doors.clone());
+            let before = std::mem::replace(&mut self.doors, doors);
             for (token, door) in (0..).zip(&self.doors) {
                 self.poll.add(&door.listening, token, self.interest())?;
             }
             let stays = |door: &Door| self.doors.iter().any(|new| Arc::ptr_eq(&new.listening, &door.listening));
+            self.leaving.extend(before);
             self.leaving.retain(|door| !stays(door));
-            self.leaving.extend(before.into_iter().filter(|door| !stays(door)));
+            told.push(done);
         }
+        Ok(told)
+    }
+
+    /// Accepts whoever waits at doors that are none any more, and closes these, as long as there are
+    /// places.
+    fn close_leaving(&mut self) -> io::Result<()> {
         while self.is_open()
             && let Some(door) = self.leaving.pop()
         {
@@ -203,10 +215,6 @@ impl Acceptor {
             if !self.is_open() {
                 self.leaving.push(door);
             }
-        }
-        for change in changes {
-            // whoever ordered it may have waited long enough
-            let _ = change.done.send(());
         }
         Ok(())
     }

@@ -342,9 +342,10 @@ impl State {
     /// Lets go of listeners that are no more and whose last connection has ended.
     fn bury(&mut self) {
         for nth in (0..self.removed.len()).rev() {
-            // a connection on its way to a worker is not counted yet, but holds on to its sheet
-            let is_last = self.removed.get(nth).is_some_and(|old| Arc::strong_count(&old.service.tally) == 1);
-            if is_last {
+            // a connection on its way to a worker is not counted yet, but holds on to its service
+            let is_last =
+                |old: &Hosted| Arc::strong_count(&old.service) == 1 && Arc::strong_count(&old.service.tally) == 1;
+            if self.removed.get(nth).is_some_and(is_last) {
                 self.past.merge(&self.removed.swap_remove(nth).service.tally.totals());
             }
         }

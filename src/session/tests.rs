@@ -207,3 +207,63 @@ fn a_client_that_takes_nothing_is_not_given_twice_the_time() {
     session.handle_under_way(9000, at(30_000));
     assert_eq!(session.poll_timeout(), at(30_000));
 }
+
+/// How `session` would be served by another step.
+fn with_step(session: &Session, step: &str) -> Arc<Service> {
+    let pipeline = Pipeline::new(vec![Choice::named(step, Options::default()).unwrap()]);
+    session.service().renewed(&Arc::new(Service { pipeline, ..session.service().clone() }))
+}
+
+#[test]
+fn a_message_that_began_before_the_change_is_answered_as_before_and_all_after_it_as_after() {
+    let mut random = fastrand::Rng::with_seed(4);
+    let input = b"One\nTwo\n\nThree\r\nFour\n";
+    for _ in 0..500 {
+        let mut session = lines();
+        let (mut desk, change) = (Desk::default(), random.usize(..=input.len()));
+        let mut answers = Vec::new();
+        let mut at = 0;
+        while at < input.len() {
+            if at == change {
+                session.handle_service(with_step(&session, "lowercase"), None);
+            }
+            let end = if at < change { change } else { input.len() };
+            let len = random.usize(1..=end - at);
+            let mut piece = input[at..at + len].to_vec();
+            let answer = session.handle_input(&mut piece, &mut desk, START);
+            answers.extend_from_slice(answer);
+            session.handle_answered(answer, answer.len());
+            at += len;
+        }
+        let mut expected = Vec::new();
+        let mut begin = 0;
+        for message in input.split_inclusive(|byte| *byte == b'\n') {
+            let old = begin < change;
+            expected.extend(if old { message.to_ascii_uppercase() } else { message.to_ascii_lowercase() });
+            begin += message.len();
+        }
+        assert_eq!(answers.escape_ascii().to_string(), expected.escape_ascii().to_string(), "at {change}");
+        assert!(session.held.is_none(), "nothing is kept of the change");
+    }
+}
+
+#[test]
+fn under_stream_the_change_comes_when_no_character_is_cut() {
+    let mut session = stream();
+    let mut desk = Desk::default();
+    assert_eq!(session.handle_input(&mut b"a\xC3".to_vec(), &mut desk, START), b"A");
+    session.handle_service(with_step(&session, "lowercase"), None);
+    assert_eq!(session.handle_input(&mut b"\xA9B".to_vec(), &mut desk, START), "ÉB".as_bytes());
+    assert_eq!(session.handle_input(&mut b"\xC3\x89B".to_vec(), &mut desk, START), "éb".as_bytes());
+}
+
+#[test]
+fn a_change_brings_its_limits() {
+    let mut session = stream();
+    let mut limits = Limits { idle_timeout: Some(Duration::from_secs(1)), ..Limits::default() };
+    (limits.buffer_size, limits.buffer_size_max) = (8, 16);
+    let new = Arc::new(Service { limits, ..session.service().clone() });
+    session.handle_service(session.service().renewed(&new), None);
+    assert_eq!(session.read_size(), 16);
+    assert_eq!(session.poll_timeout(), START.after(Duration::from_secs(1)));
+}

@@ -30,6 +30,24 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The blog's service: `stream`, `uppercase`, buffer size 1024.
+    pub fn new() -> Plan {
+        let mut plan = Plan {
+            framing: "stream",
+            framing_out: None,
+            framed: framing::Options::default(),
+            greeting: None,
+            steps: vec!["uppercase"],
+            options: Options::default(),
+            limits: Limits::default(),
+            settings: Settings::new(Vec::new()),
+        };
+        plan.settings.drain.idle = Duration::from_millis(50);
+        plan.settings.drain.spread = Duration::ZERO;
+        plan.settings.drain.timeout = Duration::from_secs(5);
+        plan
+    }
+
     pub fn service(&self, name: &str) -> Service {
         let about = |name| framing::named(name).unwrap();
         let framing_out = self.framing_out.unwrap_or(self.framing);
@@ -62,19 +80,7 @@ impl Daemon {
     /// The blog's service with what `change` makes of it; a listener is added if it adds none.
     pub fn with(change: impl FnOnce(&mut Plan)) -> Daemon {
         LazyLock::force(&ERRORS);
-        let mut plan = Plan {
-            framing: "stream",
-            framing_out: None,
-            framed: framing::Options::default(),
-            greeting: None,
-            steps: vec!["uppercase"],
-            options: Options::default(),
-            limits: Limits::default(),
-            settings: Settings::new(Vec::new()),
-        };
-        plan.settings.drain.idle = Duration::from_millis(50);
-        plan.settings.drain.spread = Duration::ZERO;
-        plan.settings.drain.timeout = Duration::from_secs(5);
+        let mut plan = Plan::new();
         change(&mut plan);
         if plan.settings.listeners.is_empty() {
             let service = plan.service("default");

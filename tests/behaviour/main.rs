@@ -7,5 +7,6 @@ mod harness;
 mod fairness; // a loud client and the quiet ones
 mod framings; // how bytes become messages, and answers bytes
 mod limits; // those who are silent, slow, deaf, or too many
+mod reload;
 mod replies; // transforms and framings as a client sees them
 mod shutdown; // a stop leaves nothing unanswered

@@ -9,6 +9,7 @@ mod harness;
 mod clients; // netcat, socat, the blog's own client
 mod cookbook; // the recipes under config/cookbook
 mod overload; // too many clients, too few descriptors, a log that nobody reads
+mod reload; // SIGHUP: edited files, broken files, under load
 mod service; // what systemd sees: the notify socket, the watchdog, passed sockets
-mod signals; // INT, TERM, HUP
+mod signals; // INT, TERM
 mod start; // what is said at the start, and when it fails
