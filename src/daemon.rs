@@ -33,7 +33,7 @@ pub fn run(config: Config) -> Result<(), Failure> {
     let system = |what: &str, error: &dyn std::fmt::Display| {
         Failure::new(Exit::System, format!("cannot {what}: {}", plain(error)))
     };
-    let _log = logging::start(config.log.level)?;
+    let _log = logging::start(&config.log)?;
     let another = match config.source {
         Source::BuiltIn => "shoutd -c config/config.toml names another",
         Source::File(_) => "-c FILE names another",

@@ -2,14 +2,14 @@
 //!
 //! The defaults themselves lie beside the code that uses them, on the floors below.
 
-use super::LogSettings;
-use super::chain::Chain;
+use super::chain::{Chain, Words, word};
 use super::claims::Claims;
 use super::kinds::{Addresses, Count, Flag, Greeting, Name, Or, Word};
 use super::measures::{Bytes, Seconds, Span};
 use super::report::Mistake;
 use super::selftest::Test;
 use super::table::{Notes, Table};
+use crate::logging::{self, Format};
 use crate::net::address::Address;
 use crate::net::listener::{self, Keepalive};
 use crate::server::{Drain, Listener, Settings};
@@ -47,10 +47,12 @@ static LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::Off),
 ];
 
+const FORMATS: Words<Format> = &[("auto", Format::Auto), ("text", Format::Text), ("json", Format::Json)];
+
 /// What a file says.
 pub(super) struct Read {
     pub(super) settings: Settings,
-    pub(super) log: LogSettings,
+    pub(super) log: logging::Settings,
     /// What each listener does to a text.
     pub(super) chains: Vec<Chain>,
     pub(super) tests: Vec<Test>,
@@ -88,10 +90,12 @@ pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Pat
 
     let workers = top.take("workers", Or("auto", Count(1..=1024)), None).and_then(count);
     let drain = drain(&top.table("shutdown"), notes);
-    let level = top.table("log").take("level", Word { all: &LEVELS, name: |level| level.0 }, &LEVELS[2]).1;
+    let log = top.table("log");
+    let level = log.take("level", Word { all: &LEVELS, name: |level| level.0 }, &LEVELS[2]).1;
+    let log = logging::Settings { level, format: word(&log, "format", FORMATS) };
     notes.unknown(file, "", MEANT);
     let settings = Settings { listeners, workers, max_connections, drain };
-    Read { settings, log: LogSettings { level }, chains, tests }
+    Read { settings, log, chains, tests }
 }
 
 fn count(number: u32) -> Option<NonZero<usize>> {

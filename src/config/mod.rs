@@ -19,6 +19,7 @@ pub use effective::{Entry, Origin, to_toml};
 pub use report::Mistakes;
 
 use crate::failure::Failure;
+use crate::logging;
 use crate::server::Settings;
 pub use kinds::Folder;
 use kinds::Kind;
@@ -44,8 +45,8 @@ const LARGEST: usize = 1 << 20;
 pub struct Config {
     /// What the server needs.
     pub settings: Settings,
-    /// What is logged.
-    pub log: LogSettings,
+    /// What is logged, and how.
+    pub log: logging::Settings,
     /// Where it comes from.
     pub source: Source,
     /// Each key with its value in effect, in the order of a file.
@@ -57,13 +58,6 @@ pub struct Config {
     tests: Vec<Test>,
     /// The file itself, in which a test that fails is shown.
     text: String,
-}
-
-/// What is logged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogSettings {
-    /// The least important messages that are still logged.
-    pub level: log::LevelFilter,
 }
 
 /// Where a configuration comes from.

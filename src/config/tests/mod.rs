@@ -57,7 +57,7 @@ fn the_defaults_are_those_of_the_floors_below() {
     assert_eq!(listener.service.limits, crate::session::Limits::default());
     assert_eq!(listener.service.pipeline.names().collect::<Vec<_>>(), ["uppercase"]);
     assert!(matches!(listener.service.framing, crate::framing::Framing::Stream));
-    assert_eq!(config.log.level, log::LevelFilter::Info);
+    assert_eq!((config.log.level, config.log.format), (log::LevelFilter::Info, logging::Format::Auto));
 }
 
 const TWO: &str = "
