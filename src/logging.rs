@@ -245,6 +245,21 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_level_that_was_asked_for_stays_when_the_settings_change() {
+        let log = |asked_for| {
+            // nobody is there whose last lines would be waited for
+            let (queue, _) = bounded(1);
+            Log { queue, asked_for, format: Arc::default(), dropped: Arc::default() }
+        };
+        let settings = Settings { level: LevelFilter::Error, format: Format::Json };
+        for (asked_for, level) in [(Some(LevelFilter::Debug), LevelFilter::Debug), (None, LevelFilter::Error)] {
+            let log = log(asked_for);
+            log.configure(&settings);
+            assert_eq!((log.level(), log.format.load(Relaxed)), (level, Format::Json as u8));
+        }
+    }
+
+    #[test]
     fn each_format_is_found_by_its_number() {
         for format in [Format::Auto, Format::Text, Format::Json] {
             assert_eq!(Format::numbered(format as u8), format);

@@ -12,7 +12,7 @@ use super::table::{Notes, Table};
 use crate::logging::{self, Format};
 use crate::net::address::Address;
 use crate::net::listener::{self, Keepalive};
-use crate::server::{Drain, Listener, Settings};
+use crate::server::{AccessLog, Drain, Listener, Settings};
 use crate::session::{Limits, Service};
 use crate::transform::{Choice, Pipeline, Template};
 use log::LevelFilter;
@@ -48,6 +48,8 @@ static LEVELS: [(&str, LevelFilter); 6] = [
 ];
 
 const FORMATS: Words<Format> = &[("auto", Format::Auto), ("text", Format::Text), ("json", Format::Json)];
+const ACCESS: Words<AccessLog> =
+    &[("off", AccessLog::Off), ("end", AccessLog::End), ("start+end", AccessLog::StartAndEnd)];
 
 /// What a file says.
 pub(super) struct Read {
@@ -90,11 +92,9 @@ pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Pat
 
     let workers = top.take("workers", Or("auto", Count(1..=1024)), None).and_then(count);
     let drain = drain(&top.table("shutdown"), notes);
-    let log = top.table("log");
-    let level = log.take("level", Word { all: &LEVELS, name: |level| level.0 }, &LEVELS[2]).1;
-    let log = logging::Settings { level, format: word(&log, "format", FORMATS) };
+    let (log, access) = log(&top.table("log"), notes);
     notes.unknown(file, "", MEANT);
-    let settings = Settings { listeners, workers, max_connections, drain };
+    let settings = Settings { listeners, workers, max_connections, drain, access };
     Read { settings, log, chains, tests }
 }
 
@@ -114,6 +114,17 @@ fn drain(table: &Table<'_>, notes: &Notes<'_>) -> Drain {
         notes.warn(table.place(key), "`drain_idle` is longer than `drain_timeout`, which ends a stop before it");
     }
     drain
+}
+
+fn log(table: &Table<'_>, notes: &Notes<'_>) -> (logging::Settings, AccessLog) {
+    let level = table.take("level", Word { all: &LEVELS, name: |level| level.0 }, &LEVELS[2]);
+    let format = word(table, "format", FORMATS);
+    let access = word(table, "access", ACCESS);
+    if access != AccessLog::Off && level.1 < LevelFilter::Info {
+        let what = format!("`access` has no effect, as its records are \"info\" and `level` is \"{}\"", level.0);
+        notes.warn(table.place("access"), &what);
+    }
+    (logging::Settings { level: level.1, format }, access)
 }
 
 /// The keys of one listener, before they are held against each other.

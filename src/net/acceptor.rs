@@ -223,7 +223,7 @@ impl Acceptor {
                     let context =
                         service.wants_context().then(|| Box::new(context_of(&socket, &peer, door, self.accepted)));
                     self.resume();
-                    self.hand_over(Arrival { socket, peer, service, context });
+                    self.hand_over(Arrival { id: self.accepted, socket, peer, service, context });
                     if self.in_hand.is_some() {
                         return Ok(());
                     }

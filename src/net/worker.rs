@@ -6,6 +6,7 @@
 //! per report is enough, neither a FIN that came with the data nor an urgent byte that cut a read
 //! short can be missed, and a connection uses at most one read buffer of each turn.
 
+use super::access::{Access, Records};
 use super::admission::Admission;
 use super::mailbox::{Mailbox, Post};
 use super::orders::{Drain, Orders};
@@ -13,7 +14,6 @@ use super::plain;
 use super::poll::{Interest, Poll};
 use super::pulse::Pulse;
 use super::stream::{Outcome, Peer, Stream};
-use super::throttle::Throttle;
 use crate::deadlines::{Clock, Deadlines, Moment};
 use crate::metrics::Counters;
 use crate::session::{Action, Desk, EndReason, Service, Session};
@@ -32,6 +32,8 @@ const MAILBOX: usize = 1024;
 /// A connection on its way from the acceptor to a worker; its place is taken.
 #[derive(Debug)]
 pub struct Arrival {
+    /// Its number among all that were accepted.
+    pub id: u64,
     /// The connected, non-blocking socket.
     pub socket: OwnedFd,
     /// Who is at its other end.
@@ -69,11 +71,12 @@ pub struct Worker {
     input: Vec<u8>,
     desk: Desk,
     draining: bool,
-    ends: Throttle,
+    records: Records,
 }
 
 #[derive(Debug)]
 struct Connection {
+    id: u64,
     stream: Stream,
     session: Session,
     peer: Peer,
@@ -90,7 +93,13 @@ impl Worker {
     /// # Errors
     ///
     /// When the system has no more descriptors.
-    pub fn new(read_max: usize, admission: Arc<Admission>, orders: Arc<Orders>, clock: Clock) -> io::Result<Worker> {
+    pub fn new(
+        read_max: usize,
+        admission: Arc<Admission>,
+        orders: Arc<Orders>,
+        access: Arc<Access>,
+        clock: Clock,
+    ) -> io::Result<Worker> {
         let pulse = Arc::<Pulse>::default();
         let (bell, poll) = Poll::new(clock, Arc::clone(&pulse))?;
         let (post, mailbox) = Mailbox::new(MAILBOX, bell);
@@ -108,7 +117,7 @@ impl Worker {
             input: vec![0; read_max],
             desk,
             draining: false,
-            ends: Throttle::default(),
+            records: Records::new(access),
         })
     }
 
@@ -124,12 +133,6 @@ impl Worker {
     ///
     /// When epoll fails, which is a fault of shoutd's own.
     pub fn run(mut self) -> io::Result<()> {
-        let result = self.serve();
-        tell_kept_back(self.ends.kept_back());
-        result
-    }
-
-    fn serve(&mut self) -> io::Result<()> {
         loop {
             let give_up = self.orders.draining().map(|(_, deadline)| *deadline);
             self.poll.turn(self.deadlines.next().into_iter().chain(give_up).min())?;
@@ -177,6 +180,7 @@ impl Worker {
         let now = self.poll.now();
         self.generation = self.generation.wrapping_add(1);
         let mut session = Session::new(arrival.service, arrival.context, now);
+        self.records.start(arrival.id, &arrival.peer, &session);
         let stream = Stream::new(arrival.socket);
         let key = self.table.vacant_key();
         if let Some((drain, _)) = self.orders.draining() {
@@ -190,6 +194,7 @@ impl Worker {
         let greeting = session.handle_opened(&mut self.desk);
         answer_with(&stream, &mut session, greeting, &self.handle.counters);
         self.table.insert(Connection {
+            id: arrival.id,
             stream,
             session,
             peer: arrival.peer,
@@ -330,34 +335,11 @@ impl Worker {
         if let Some(counter) = self.handle.counters.closed.get(reason as usize) {
             counter.add(1);
         }
-        self.log_end(&connection, reason);
+        self.records.end(connection.id, &connection.peer, &connection.session, reason, self.poll.now());
         // the descriptor is free before its place is
         drop(connection);
         self.handle.load.fetch_sub(1, Relaxed);
         self.admission.leave();
-    }
-
-    /// One line for each connection; those that end as connections do every day are for who debugs.
-    fn log_end(&mut self, connection: &Connection, reason: EndReason) {
-        let now = self.poll.now();
-        let level = if reason.is_ordinary() {
-            log::Level::Debug
-        } else {
-            let Some(kept_back) = self.ends.pass(now) else { return };
-            tell_kept_back(kept_back);
-            log::Level::Info
-        };
-        let session = &connection.session;
-        log::log!(
-            level,
-            "{reason} peer={peer} listener={listener} in={received} out={sent} seconds={seconds:.3}",
-            reason = reason.word(),
-            peer = connection.peer,
-            listener = session.service().name,
-            received = session.received(),
-            sent = session.sent(),
-            seconds = now.since(session.opened()).as_secs_f64(),
-        );
     }
 
     fn begin_drain(&mut self, drain: &Drain) {
@@ -396,12 +378,6 @@ fn answer_with(stream: &Stream, session: &mut Session, answer: &[u8], counters: 
         }
         Outcome::NotNow | Outcome::Ended => session.handle_answered(answer, 0),
         Outcome::Failed(reason) => session.handle_failure(reason),
-    }
-}
-
-fn tell_kept_back(ends: u64) {
-    if ends > 0 {
-        log::info!("{ends} more connections ended in such ways than this log has lines for");
     }
 }
 

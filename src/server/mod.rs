@@ -36,6 +36,7 @@
 use crate::deadlines::Clock;
 use crate::metrics::{AcceptCounters, Totals};
 use crate::net::acceptor::{Acceptor, Door};
+use crate::net::access::Access;
 use crate::net::address::{Address, Local};
 use crate::net::admission::Admission;
 use crate::net::bell::Bell;
@@ -55,6 +56,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use std::{fmt, io, thread};
 
+pub use crate::net::access::AccessLog;
 pub use crate::net::orders::Drain;
 
 /// Descriptors that connections may not take, at least: listeners, loops, the log, and some to spare.
@@ -74,13 +76,21 @@ pub struct Settings {
     pub max_connections: Option<NonZero<usize>>,
     /// How a stop goes.
     pub drain: Drain,
+    /// Which connections have records of their own in the log.
+    pub access: AccessLog,
 }
 
 impl Settings {
     /// `listeners`, and the defaults.
     #[must_use]
     pub fn new(listeners: Vec<Listener>) -> Settings {
-        Settings { listeners, workers: None, max_connections: None, drain: Drain::default() }
+        Settings {
+            listeners,
+            workers: None,
+            max_connections: None,
+            drain: Drain::default(),
+            access: AccessLog::default(),
+        }
     }
 }
 
@@ -182,6 +192,7 @@ pub struct Server {
     addresses: Vec<Local>,
     clock: Clock,
     orders: Arc<Orders>,
+    access: Arc<Access>,
     accept_counters: Arc<AcceptCounters>,
     workers: Vec<worker::Handle>,
     admission: Arc<Admission>,
@@ -220,7 +231,9 @@ impl Server {
         let (bell, poll) = Poll::new(clock, Arc::clone(&pulse))?;
         let orders = Arc::<Orders>::default();
         let admission = Arc::new(Admission::new(max, Arc::clone(&bell)));
-        let worker = |_| Worker::new(read_max, Arc::clone(&admission), Arc::clone(&orders), clock);
+        let access = Arc::<Access>::default();
+        access.set(settings.access);
+        let worker = |_| Worker::new(read_max, Arc::clone(&admission), Arc::clone(&orders), Arc::clone(&access), clock);
         let workers: Vec<Worker> = (0..count).map(worker).collect::<Result<_, _>>()?;
         let handles: Vec<worker::Handle> = workers.iter().map(Worker::handle).collect();
         let accept_counters = Arc::<AcceptCounters>::default();
@@ -232,6 +245,7 @@ impl Server {
             addresses,
             clock,
             orders,
+            access,
             accept_counters,
             workers: handles,
             admission,
@@ -335,6 +349,11 @@ impl Server {
     pub fn stop(&self) {
         self.orders.stop();
         self.ring();
+    }
+
+    /// Changes which connections have records of their own in the log, from now on.
+    pub fn set_access(&self, access: AccessLog) {
+        self.access.set(access);
     }
 
     fn ring(&self) {

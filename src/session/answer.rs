@@ -65,6 +65,7 @@ impl Session {
 
     fn answer_text<'d>(&mut self, input: &'d mut [u8], end: bool, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
         let mut memories = self.held.as_mut().map(|held| std::mem::take(&mut held.memories)).unwrap_or_default();
+        self.messages += u64::from(!input.is_empty());
         let mut text = Text::new(input, &mut desk.scratch);
         let result = self.transform(&mut text, &mut memories, end);
         if self.held.is_some() || !memories.are_at_rest() {
@@ -128,6 +129,7 @@ impl Session {
                 Piece::Malformed => refused = Some(EndReason::BadFrame),
             }
         }
+        self.messages += count;
         desk.counters.messages.add(count);
         let rest = input.into_rest();
         if !rest.is_empty() && refused.is_none() {

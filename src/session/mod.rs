@@ -123,6 +123,7 @@ pub struct Session {
     moved: Moment,
     received: u64,
     sent: u64,
+    messages: u64,
     read_size: u32,
     stage: Stage,
     end: Option<EndReason>,
@@ -139,6 +140,7 @@ impl Session {
             moved: now,
             received: 0,
             sent: 0,
+            messages: 0,
             read_size: u32::try_from(service.limits.buffer_size).unwrap_or(u32::MAX),
             stage: Stage::Open,
             end: None,
@@ -174,6 +176,12 @@ impl Session {
     #[must_use]
     pub fn sent(&self) -> u64 {
         self.sent
+    }
+
+    /// Messages that came from the client; under `stream`, reads.
+    #[must_use]
+    pub fn messages(&self) -> u64 {
+        self.messages
     }
 
     /// Why it ended, or is about to.
