@@ -131,8 +131,11 @@ impl Log {
 
 impl Format {
     fn numbered(number: u8) -> Format {
-        let all = [Format::Auto, Format::Text, Format::Json];
-        all.into_iter().find(|format| *format as u8 == number).unwrap_or_default()
+        match number {
+            0 => Format::Auto,
+            1 => Format::Text,
+            _ => Format::Json,
+        }
     }
 }
 
