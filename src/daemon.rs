@@ -38,7 +38,7 @@ pub fn run(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
     let system = |what: &str, error: &dyn std::fmt::Display| {
         Failure::new(Exit::System, format!("cannot {what}: {}", plain(error)))
     };
-    let _log = logging::start(config.log.level)?;
+    let log = logging::start(&config.log)?;
     let another = match config.source {
         Source::BuiltIn => "shoutd -c config/config.toml names another",
         Source::File(_) => "-c FILE names another",
@@ -60,7 +60,8 @@ pub fn run(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
     let board = Arc::new(Board::new(config.source.clone()));
     // one that was found in its usual place must not be taken for the defaults once it is gone
     let path = path.or(if let Source::File(found) = &config.source { Some(found.clone()) } else { None });
-    let reloader = Reloader::new(path, config.effective, control.clone(), Arc::clone(&board), store);
+    let reloader =
+        Reloader::new(path, config.effective, control.clone(), log.handle().clone(), Arc::clone(&board), store);
     let asks = reloader.start().map_err(|error| system("start a thread", &error))?;
     let _admin = Admin::start(
         &config.admin,

@@ -1,4 +1,4 @@
-//! The log: lines for people on a terminal or in a file, for the journal under systemd.
+//! The log: lines for people on a terminal or in a file, for the journal under systemd, for programs.
 //!
 //! What is logged, and when, is the business of those who log.
 //!
@@ -6,15 +6,17 @@
 //! which a thread of its own empties to stderr. When the channel is full, because nobody reads the
 //! pipe that stderr is, lines are dropped and counted.
 
+mod line;
+
 use crate::failure::{Exit, Failure};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use env_logger::fmt::Formatter;
+use line::one_line;
 use log::{Level, LevelFilter, Record};
-use std::fmt::Write as _;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// The environment variable that says what is logged, before the configuration does.
@@ -24,21 +26,44 @@ const LINES: usize = 8192;
 /// How long the end of the program waits for the last lines to be written.
 const FAREWELL: Duration = Duration::from_millis(500);
 
-/// How a line is told.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Style {
-    /// A priority for the journal, which knows the time itself (`sd-daemon(3)`).
-    Journal,
-    /// A time, a level in colour, the text.
-    Terminal,
-    /// A time, a level, the text.
-    Plain,
+/// What is logged, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// The least important messages that are still logged.
+    pub level: LevelFilter,
+    /// How they are written.
+    pub format: Format,
+}
+
+/// How a line is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[repr(u8)]
+pub enum Format {
+    /// For the journal, which knows the time itself, as its priority (`sd-daemon(3)`) and a text; for
+    /// all others as [`Text`](Format::Text).
+    #[default]
+    Auto,
+    /// A time, a level, which a terminal shows in colour, and a text.
+    Text,
+    /// A JSON object, behind its priority where the journal reads it.
+    Json,
 }
 
 /// The running log. Keep it until the end of the program: dropped, it waits for the last lines.
 #[derive(Debug)]
 pub struct Log {
     queue: Sender<Entry>,
+    handle: Handle,
+}
+
+/// What is said to a running log, and asked of it, from any thread.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    /// The level that `SHOUTD_LOG` asked for.
+    asked_for: Option<LevelFilter>,
+    /// A [`Format`], by its number.
+    format: Arc<AtomicU8>,
+    dropped: Arc<AtomicU64>,
 }
 
 #[derive(Debug)]
@@ -48,39 +73,85 @@ enum Entry {
     Flush(Sender<()>),
 }
 
-/// Starts the log at `level`, unless `SHOUTD_LOG` says otherwise; a second call changes nothing.
+/// Starts the log as `settings` say, unless `SHOUTD_LOG` says otherwise; a second call changes nothing.
 ///
 /// # Errors
 ///
 /// When `SHOUTD_LOG` is no level, or the system refuses a thread.
-pub fn start(level: LevelFilter) -> Result<Log, Failure> {
-    let level = level_asked_for()?.unwrap_or(level);
+pub fn start(settings: &Settings) -> Result<Log, Failure> {
+    let asked_for = level_asked_for()?;
     let (queue, entries) = bounded(LINES);
     let dropped = Arc::<AtomicU64>::default();
-    let writer = Writer { queue: queue.clone(), dropped: Arc::clone(&dropped) };
+    let handle = Handle { asked_for, format: Arc::default(), dropped: Arc::clone(&dropped) };
+    let log = Log { queue: queue.clone(), handle: handle.clone() };
+    let writer = Writer { queue, dropped: Arc::clone(&dropped) };
     std::thread::Builder::new()
         .name("log".to_owned())
         .spawn(move || drain(&entries, &dropped))
         .map_err(|error| Failure::new(Exit::System, format!("cannot start the log: {error}")))?;
 
-    let style = style();
+    let stderr = io::stderr();
+    let (is_journal, format) = (is_journal(&stderr), Arc::clone(&handle.format));
     let mut builder = env_logger::Builder::new();
-    builder.format(move |line, record| write_line(line, record, style));
-    builder.write_style(if style == Style::Terminal && std::env::var_os("NO_COLOR").is_none() {
+    builder.format(move |to, record| write_line(to, record, Format::numbered(format.load(Relaxed)), is_journal));
+    builder.write_style(if stderr.is_terminal() && std::env::var_os("NO_COLOR").is_none() {
         env_logger::WriteStyle::Always
     } else {
         env_logger::WriteStyle::Never
     });
     builder.target(env_logger::Target::Pipe(Box::new(writer)));
-    // the filter lets everything through, so that the level can be raised later by one store
+    // the filter lets everything through, so that the level can be changed later by one store
     if builder.filter_level(LevelFilter::Trace).try_init().is_ok() {
-        log::set_max_level(level);
+        handle.configure(settings);
     }
     std::panic::set_hook(Box::new(|panic| {
         let thread = std::thread::current();
         log::error!("fault in the thread {}: {panic}; please report it", thread.name().unwrap_or("without a name"));
     }));
-    Ok(Log { queue })
+    Ok(log)
+}
+
+impl Log {
+    /// What other threads need of it.
+    #[must_use]
+    pub fn handle(&self) -> &Handle {
+        &self.handle
+    }
+}
+
+impl Handle {
+    /// Takes `settings` from the next line on; a level that `SHOUTD_LOG` asked for stays.
+    pub fn configure(&self, settings: &Settings) {
+        self.format.store(settings.format as u8, Relaxed);
+        self.set_level(self.asked_for.unwrap_or(settings.level));
+    }
+
+    /// Logs what is as important as `level`, from now on and until it is said anew, whoever asked for another.
+    pub fn set_level(&self, level: LevelFilter) {
+        log::set_max_level(level);
+    }
+
+    /// The least important messages that are logged now.
+    #[must_use]
+    pub fn level(&self) -> LevelFilter {
+        log::max_level()
+    }
+
+    /// How many lines were dropped since the start, as nobody read fast enough.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Relaxed)
+    }
+}
+
+impl Format {
+    fn numbered(number: u8) -> Format {
+        match number {
+            0 => Format::Auto,
+            1 => Format::Text,
+            _ => Format::Json,
+        }
+    }
 }
 
 /// The level that `SHOUTD_LOG` names.
@@ -128,7 +199,7 @@ impl Write for Writer {
 }
 
 fn drain(entries: &Receiver<Entry>, dropped: &AtomicU64) {
-    let mut waiting = None;
+    let (mut waiting, mut told) = (None, 0);
     for entry in entries {
         match entry {
             Entry::Line(line) => {
@@ -138,8 +209,9 @@ fn drain(entries: &Receiver<Entry>, dropped: &AtomicU64) {
             Entry::Flush(done) => waiting = Some(done),
         }
         if entries.is_empty() {
-            let lost = dropped.swap(0, Relaxed);
+            let lost = dropped.load(Relaxed) - told;
             if lost > 0 {
+                told += lost;
                 log::warn!("{lost} lines of this log were dropped: they came faster than they were read");
             }
             // that line, too, is to be written before the end
@@ -152,35 +224,26 @@ fn drain(entries: &Receiver<Entry>, dropped: &AtomicU64) {
     }
 }
 
-fn style() -> Style {
-    let stderr = io::stderr();
-    if is_journal(&stderr) {
-        Style::Journal
-    } else if stderr.is_terminal() {
-        Style::Terminal
-    } else {
-        Style::Plain
-    }
-}
-
 /// Whether `file` is the journal: systemd says in `JOURNAL_STREAM` which file is (`systemd.exec(5)`).
 fn is_journal(file: impl AsFd) -> bool {
     let named = std::env::var("JOURNAL_STREAM").unwrap_or_default();
     rustix::fs::fstat(file).is_ok_and(|stat| named == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
-fn write_line(line: &mut Formatter, record: &Record<'_>, style: Style) -> io::Result<()> {
+fn write_line(to: &mut Formatter, record: &Record<'_>, format: Format, is_journal: bool) -> io::Result<()> {
     let level = record.level();
-    let text = one_line(&record.args().to_string());
-    match style {
-        Style::Journal => writeln!(line, "<{}>{text}", priority(level)),
-        Style::Terminal => {
-            let (time, colour) = (line.timestamp_seconds(), line.default_level_style(level));
-            writeln!(line, "{time} {colour}{level:<5}{colour:#} {text}")
+    if is_journal && format != Format::Text {
+        write!(to, "<{}>", priority(level))?;
+    }
+    match format {
+        Format::Json => {
+            line::json(record, to.timestamp_millis(), &mut *to)?;
+            writeln!(to)
         }
-        Style::Plain => {
-            let time = line.timestamp_seconds();
-            writeln!(line, "{time} {level:<5} {text}")
+        Format::Auto if is_journal => writeln!(to, "{}", line::text(record)),
+        Format::Auto | Format::Text => {
+            let (time, colour) = (to.timestamp_seconds(), to.default_level_style(level));
+            writeln!(to, "{time} {colour}{level:<5}{colour:#} {}", line::text(record))
         }
     }
 }
@@ -195,27 +258,25 @@ fn priority(level: Level) -> u8 {
     }
 }
 
-/// `text` on one line, and harmless to a terminal: what came over the wire may be in it.
-fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for c in text.chars() {
-        let harmful = c.is_control() || matches!(c, '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}');
-        if harmful {
-            let _ = write!(line, "{}", c.escape_default());
-        } else {
-            line.push(c);
-        }
-    }
-    line
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn what_came_over_the_wire_cannot_forge_a_line_or_steer_a_terminal() {
-        assert_eq!(one_line("a\nb\r\x1b[31mc\u{202E}d\u{9b}é"), "a\\nb\\r\\u{1b}[31mc\\u{202e}d\\u{9b}é");
+    fn a_level_that_was_asked_for_stays_when_the_settings_change() {
+        let settings = Settings { level: LevelFilter::Error, format: Format::Json };
+        for (asked_for, level) in [(Some(LevelFilter::Debug), LevelFilter::Debug), (None, LevelFilter::Error)] {
+            let log = Handle { asked_for, format: Arc::default(), dropped: Arc::default() };
+            log.configure(&settings);
+            assert_eq!((log.level(), log.format.load(Relaxed)), (level, Format::Json as u8));
+        }
+    }
+
+    #[test]
+    fn each_format_is_found_by_its_number() {
+        for format in [Format::Auto, Format::Text, Format::Json] {
+            assert_eq!(Format::numbered(format as u8), format);
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ use crate::board::{Board, Outcome, Reload, Stage};
 use crate::config::{self, Entry, Source};
 use crate::daemon::listening_on;
 use crate::failure::{Exit, Failure};
+use crate::logging;
 use crate::server::{Applied, Control};
 use crate::systemd::{self, Store};
 use crossbeam_channel::{Receiver, Sender, unbounded};
@@ -34,6 +35,7 @@ pub struct Reloader {
     /// The file that was named on the command line.
     path: Option<PathBuf>,
     control: Control,
+    log: logging::Handle,
     board: Arc<Board>,
     store: Store,
     /// The values in effect, and those of the start.
@@ -48,10 +50,11 @@ impl Reloader {
         path: Option<PathBuf>,
         started: Vec<Entry>,
         control: Control,
+        log: logging::Handle,
         board: Arc<Board>,
         store: Store,
     ) -> Reloader {
-        Reloader { path, control, board, store, current: started.clone(), started }
+        Reloader { path, control, log, board, store, current: started.clone(), started }
     }
 
     /// Starts the thread, and gives where to ask it.
@@ -123,6 +126,7 @@ impl Reloader {
         }
         let applied = self.control.apply(config.settings)?;
         self.store.keep(&self.control.sockets());
+        self.log.configure(&config.log);
         reload.generation += 1;
         reload.outcome = Outcome::Applied;
         reload.changes = config::changes(&self.current, &config.effective);

@@ -144,7 +144,7 @@ pub const UNKNOWN_LENGTH: (&str, &str) = (
 );
 
 /// One of a few words, of which the first is the default.
-fn word<T: Copy + Default>(table: &Table<'_>, key: &'static str, all: Words<T>) -> T {
+pub(super) fn word<T: Copy + Default>(table: &Table<'_>, key: &'static str, all: Words<T>) -> T {
     let Some(default) = all.first() else { return T::default() };
     table.take(key, Word { all, name: |word| word.0 }, default).1
 }

@@ -2,17 +2,18 @@
 //!
 //! The defaults themselves lie beside the code that uses them, on the floors below.
 
-use super::chain::Chain;
+use super::chain::{Chain, Words, word};
 use super::claims::Claims;
 use super::kinds::{Addresses, Control, Count, Flag, Greeting, Name, Or, Word};
 use super::measures::{Bytes, Seconds, Span};
 use super::report::Mistake;
 use super::selftest::Test;
 use super::table::{Notes, Table};
-use super::{AdminSettings, ControlSocket, LogSettings};
+use super::{AdminSettings, ControlSocket};
+use crate::logging::{self, Format};
 use crate::net::address::Address;
 use crate::net::listener::{self, Keepalive};
-use crate::server::{Drain, Listener, Settings};
+use crate::server::{AccessLog, Drain, Listener, Settings};
 use crate::session::{Limits, Service};
 use crate::transform::{Choice, Pipeline, Template};
 use log::LevelFilter;
@@ -47,10 +48,14 @@ static LEVELS: [(&str, LevelFilter); 6] = [
     ("off", LevelFilter::Off),
 ];
 
+const FORMATS: Words<Format> = &[("auto", Format::Auto), ("text", Format::Text), ("json", Format::Json)];
+const ACCESS: Words<AccessLog> =
+    &[("off", AccessLog::Off), ("end", AccessLog::End), ("start+end", AccessLog::StartAndEnd)];
+
 /// What a file says.
 pub(super) struct Read {
     pub(super) settings: Settings,
-    pub(super) log: LogSettings,
+    pub(super) log: logging::Settings,
     pub(super) admin: AdminSettings,
     /// What each listener does to a text.
     pub(super) chains: Vec<Chain>,
@@ -89,11 +94,11 @@ pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Pat
 
     let workers = top.take("workers", Or("auto", Count(1..=1024)), None).and_then(count);
     let drain = drain(&top.table("shutdown"), notes);
-    let level = top.table("log").take("level", Word { all: &LEVELS, name: |level| level.0 }, &LEVELS[2]).1;
+    let (log, access) = log(&top.table("log"), notes);
     let admin = admin(&top.table("admin"), folder);
     notes.unknown(file, "", MEANT);
-    let settings = Settings { listeners, workers, max_connections, drain };
-    Read { settings, log: LogSettings { level }, admin, chains, tests }
+    let settings = Settings { listeners, workers, max_connections, drain, access };
+    Read { settings, log, admin, chains, tests }
 }
 
 fn count(number: u32) -> Option<NonZero<usize>> {
@@ -118,6 +123,17 @@ fn drain(table: &Table<'_>, notes: &Notes<'_>) -> Drain {
         notes.warn(table.place(key), "`drain_idle` is longer than `drain_timeout`, which ends a stop before it");
     }
     drain
+}
+
+fn log(table: &Table<'_>, notes: &Notes<'_>) -> (logging::Settings, AccessLog) {
+    let level = table.take("level", Word { all: &LEVELS, name: |level| level.0 }, &LEVELS[2]);
+    let format = word(table, "format", FORMATS);
+    let access = word(table, "access", ACCESS);
+    if access != AccessLog::Off && level.1 < LevelFilter::Info {
+        let what = format!("`access` has no effect, as its records are \"info\" and `level` is \"{}\"", level.0);
+        notes.warn(table.place("access"), &what);
+    }
+    (logging::Settings { level: level.1, format }, access)
 }
 
 /// The keys of one listener, before they are held against each other.

@@ -21,6 +21,7 @@ pub use effective::{Entry, Origin, to_toml};
 pub use report::Mistakes;
 
 use crate::failure::Failure;
+use crate::logging;
 use crate::net::address::Address;
 use crate::server::Settings;
 pub use kinds::Folder;
@@ -48,8 +49,8 @@ const LARGEST: usize = 1 << 20;
 pub struct Config {
     /// What the server needs.
     pub settings: Settings,
-    /// What is logged.
-    pub log: LogSettings,
+    /// What is logged, and how.
+    pub log: logging::Settings,
     /// Where the daemon can be looked at and told.
     pub admin: AdminSettings,
     /// Where it comes from.
@@ -63,13 +64,6 @@ pub struct Config {
     tests: Vec<Test>,
     /// The file itself, in which a test that fails is shown.
     text: String,
-}
-
-/// What is logged.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct LogSettings {
-    /// The least important messages that are still logged.
-    pub level: log::LevelFilter,
 }
 
 /// Where the daemon can be looked at and told.

@@ -8,9 +8,11 @@
 //! - [`stream`]: connected sockets
 //! - [`poll`], [`bell`]: what these threads sleep in, and what wakes them
 //! - [`admission`], [`orders`], [`errands`], [`pulse`]: what they share: places, orders, questions, signs of life
+//! - [`access`]: what of connections stands in the log
 //! - [`descriptors`]: the limit of open files
 
 pub mod acceptor;
+pub mod access;
 pub mod address;
 pub mod admission;
 pub mod bell;

@@ -6,6 +6,7 @@
 //! per report is enough, neither a FIN that came with the data nor an urgent byte that cut a read
 //! short can be missed, and a connection uses at most one read buffer of each turn.
 
+use super::access::{Access, Records};
 use super::admission::Admission;
 use super::errands::{Errand, Listed};
 use super::mailbox::{Mailbox, Post};
@@ -14,7 +15,6 @@ use super::plain;
 use super::poll::{Interest, Poll};
 use super::pulse::Pulse;
 use super::stream::{Outcome, Peer, Stream};
-use super::throttle::Throttle;
 use crate::deadlines::{Clock, Deadlines, Moment};
 use crate::metrics::Counter;
 use crate::session::{Action, Desk, EndReason, Service, Session};
@@ -83,7 +83,7 @@ pub struct Worker {
     input: Vec<u8>,
     desk: Desk,
     draining: bool,
-    ends: Throttle,
+    records: Records,
     stopwatch: Stopwatch,
 }
 
@@ -110,6 +110,7 @@ impl Worker {
         read_max: usize,
         admission: Arc<Admission>,
         orders: Arc<Orders>,
+        access: Arc<Access>,
         clock: Clock,
     ) -> io::Result<Worker> {
         let pulse = Arc::<Pulse>::default();
@@ -130,7 +131,7 @@ impl Worker {
             input: vec![0; read_max],
             desk: Desk::new(number),
             draining: false,
-            ends: Throttle::default(),
+            records: Records::new(access),
             stopwatch: Stopwatch::default(),
         })
     }
@@ -147,12 +148,6 @@ impl Worker {
     ///
     /// When epoll fails, which is a fault of shoutd's own.
     pub fn run(mut self) -> io::Result<()> {
-        let result = self.serve();
-        tell_kept_back(self.ends.kept_back());
-        result
-    }
-
-    fn serve(&mut self) -> io::Result<()> {
         loop {
             let give_up = self.orders.draining().map(|(_, deadline)| *deadline);
             self.poll.turn(self.deadlines.next().into_iter().chain(give_up).min())?;
@@ -254,6 +249,7 @@ impl Worker {
     fn welcome(&mut self, arrival: Arrival) {
         let now = self.poll.now();
         let mut session = Session::new(arrival.service, arrival.context, now);
+        self.records.start(arrival.id, &arrival.peer, &session);
         let stream = arrival.stream;
         let key = self.table.vacant_key();
         if let Some((drain, _)) = self.orders.draining() {
@@ -417,34 +413,11 @@ impl Worker {
         if let Some(counter) = connection.session.service().tally.of(self.number).closed.get(reason as usize) {
             counter.add(1);
         }
-        self.log_end(&connection, reason);
+        self.records.end(connection.id, &connection.peer, &connection.session, reason, self.poll.now());
         // the descriptor is free before its place is
         drop(connection);
         self.handle.load.fetch_sub(1, Relaxed);
         self.admission.leave();
-    }
-
-    /// One line for each connection; those that end as connections do every day are for who debugs.
-    fn log_end(&mut self, connection: &Connection, reason: EndReason) {
-        let now = self.poll.now();
-        let level = if reason.is_ordinary() {
-            log::Level::Debug
-        } else {
-            let Some(kept_back) = self.ends.pass(now) else { return };
-            tell_kept_back(kept_back);
-            log::Level::Info
-        };
-        let session = &connection.session;
-        log::log!(
-            level,
-            "{reason} peer={peer} listener={listener} in={received} out={sent} seconds={seconds:.3}",
-            reason = reason.word(),
-            peer = connection.peer,
-            listener = session.service().name,
-            received = session.received(),
-            sent = session.sent(),
-            seconds = now.since(session.opened()).as_secs_f64(),
-        );
     }
 
     fn begin_drain(&mut self, drain: &Drain) {
@@ -539,12 +512,6 @@ fn answer_with(stream: &Stream, session: &mut Session, answer: &[u8], worker: us
         Outcome::Failed(reason) => session.handle_failure(reason),
     }
     false
-}
-
-fn tell_kept_back(ends: u64) {
-    if ends > 0 {
-        log::info!("{ends} more connections ended in such ways than this log has lines for");
-    }
 }
 
 /// A connection's token: the end of its number, which tells it from those that had its key before,

@@ -5,6 +5,7 @@ use super::settings::{Refused, Settings};
 use crate::deadlines::{Clock, Moment};
 use crate::metrics::{AcceptCounters, Tally, Totals};
 use crate::net::acceptor::{Change, Door};
+use crate::net::access::Access;
 use crate::net::address::Local;
 use crate::net::admission::Admission;
 use crate::net::bell::Bell;
@@ -31,6 +32,7 @@ pub struct Control(pub(super) Arc<Inner>);
 pub(super) struct Inner {
     pub(super) clock: Clock,
     pub(super) orders: Arc<Orders>,
+    pub(super) access: Arc<Access>,
     pub(super) admission: Arc<Admission>,
     pub(super) accept_counters: Arc<AcceptCounters>,
     pub(super) workers: Vec<worker::Handle>,
@@ -134,7 +136,7 @@ impl Control {
         let _changing = inner.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let before = self.sockets();
         let pool = before.iter().chain(&self.state().idle).cloned().collect();
-        let drain = settings.drain.clone();
+        let (drain, access) = (settings.drain.clone(), settings.access);
         let plan = Plan::new(settings, inner.workers.len(), pool, |name| {
             self.state().tally(name).unwrap_or_else(|| Arc::new(Tally::new(inner.workers.len())))
         })?;
@@ -154,6 +156,7 @@ impl Control {
         let _ = wait.recv_timeout(ANSWER_WAIT);
         inner.orders.serve(plan.services.iter().cloned().collect());
         inner.admission.set_max(plan.max_connections);
+        inner.access.set(access);
         self.ring();
 
         self.state().take_over(&plan, drain);

@@ -45,6 +45,7 @@ pub use settings::{Inherited, Listener, Refused, Settings};
 use crate::deadlines::Clock;
 use crate::metrics::{AcceptCounters, Tally};
 use crate::net::acceptor::Acceptor;
+use crate::net::access::Access;
 use crate::net::admission::Admission;
 use crate::net::listener::{Origin, Pool};
 use crate::net::mailbox::Mailbox;
@@ -63,6 +64,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use std::{fmt, io, thread};
 
+pub use crate::net::access::AccessLog;
 pub use crate::net::orders::Drain;
 
 /// How many changes of doors may wait for the acceptor; there is one at a time.
@@ -109,6 +111,7 @@ impl Server {
         let cpus = || thread::available_parallelism().map_or(1, NonZero::get);
         let count = settings.workers.map_or_else(cpus, NonZero::get);
         let (known, drain) = (settings::names(&settings.listeners), settings.drain.clone());
+        let access_log = settings.access;
         let pool: Pool = inherited.into_iter().map(Arc::new).collect();
         let plan = Plan::new(settings, count, pool, |_| Arc::new(Tally::new(count)))?;
         if let Some(Origin::Passed(name)) = plan.idle.first().map(|idle| idle.origin()) {
@@ -121,8 +124,11 @@ impl Server {
         let (bell, poll) = Poll::new(clock, Arc::clone(&pulse))?;
         let orders = Arc::<Orders>::default();
         let admission = Arc::new(Admission::new(plan.max_connections, Arc::clone(&bell)));
+        let access = Arc::<Access>::default();
+        access.set(access_log);
         let read_max = plan.services.iter().map(|service| service.limits.buffer_size_max).max().unwrap_or(1);
-        let worker = |n| Worker::new(n, read_max, Arc::clone(&admission), Arc::clone(&orders), clock);
+        let worker =
+            |n| Worker::new(n, read_max, Arc::clone(&admission), Arc::clone(&orders), Arc::clone(&access), clock);
         let workers: Vec<Worker> = (0..count).map(worker).collect::<Result<_, _>>()?;
         let handles: Vec<worker::Handle> = workers.iter().map(Worker::handle).collect();
         let accept_counters = Arc::<AcceptCounters>::default();
@@ -148,6 +154,7 @@ impl Server {
         let control = Control(Arc::new(Inner {
             clock,
             orders,
+            access,
             admission,
             accept_counters,
             beats: handles.iter().enumerate().map(beat).chain([accepting]).collect(),

@@ -1,5 +1,6 @@
 //! What a server is told: its settings, and why they are refused.
 
+use crate::net::access::AccessLog;
 use crate::net::address::Address;
 use crate::net::listener::{self, BindError, Listening};
 use crate::net::orders::Drain;
@@ -20,13 +21,21 @@ pub struct Settings {
     pub max_connections: Option<NonZero<usize>>,
     /// How a stop goes.
     pub drain: Drain,
+    /// Which connections have records of their own in the log.
+    pub access: AccessLog,
 }
 
 impl Settings {
     /// `listeners`, and the defaults.
     #[must_use]
     pub fn new(listeners: Vec<Listener>) -> Settings {
-        Settings { listeners, workers: None, max_connections: None, drain: Drain::default() }
+        Settings {
+            listeners,
+            workers: None,
+            max_connections: None,
+            drain: Drain::default(),
+            access: AccessLog::default(),
+        }
     }
 }
 

@@ -184,21 +184,34 @@ impl Client {
     }
 }
 
+/// The starts and ends of connections of `listener` that the access log told of.
+pub fn told_of(listener: &str) -> Vec<String> {
+    let records = RECORDS.lock().unwrap();
+    records.iter().filter(|(name, _)| name == listener).map(|(_, message)| message.clone()).collect()
+}
+
+static RECORDS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
+
 /// What was logged as an error in this process; no test here expects any.
 static ERRORS: LazyLock<Mutex<Vec<String>>> = LazyLock::new(|| {
-    struct Errors;
-    impl log::Log for Errors {
+    struct Log;
+    impl log::Log for Log {
         fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-            metadata.level() <= log::Level::Error
+            metadata.level() <= log::Level::Info
         }
         fn log(&self, record: &log::Record<'_>) {
-            if self.enabled(record.metadata()) {
+            let fields = record.key_values();
+            if record.level() == log::Level::Error {
                 ERRORS.lock().unwrap().push(record.args().to_string());
+            } else if self.enabled(record.metadata())
+                && let Some(listener) = fields.get("listener".into())
+            {
+                RECORDS.lock().unwrap().push((listener.to_string(), record.args().to_string()));
             }
         }
         fn flush(&self) {}
     }
-    log::set_logger(&Errors).unwrap();
+    log::set_logger(&Log).unwrap();
     log::set_max_level(log::LevelFilter::Trace);
     Mutex::default()
 });

@@ -4,6 +4,7 @@
 mod common;
 mod harness;
 
+mod access; // which connections the log tells of
 mod fairness; // a loud client and the quiet ones
 mod framings; // how bytes become messages, and answers bytes
 mod limits; // those who are silent, slow, deaf, or too many

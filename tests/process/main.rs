@@ -8,6 +8,7 @@ mod harness;
 
 mod clients; // netcat, socat, the blog's own client
 mod cookbook; // the recipes under config/cookbook
+mod log; // formats, access records, what hostile bytes become
 mod overload; // too many clients, too few descriptors, a log that nobody reads
 mod reload; // SIGHUP: edited files, broken files, under load
 mod service; // what systemd sees: the notify socket, the watchdog, passed sockets

@@ -206,7 +206,7 @@ fn the_known_keys_are_listed_once() {
     let cures: Vec<_> =
         told("[log]\nzzz = 1\nqqq = 2\n[shutdown]\nxxx = 3").into_iter().map(|(_, cure)| cure).collect();
     let other = "`shoutd config --full` explains each key";
-    assert_eq!(cures, ["known here: level", other, other]);
+    assert_eq!(cures, ["known here: access, format, level", other, other]);
 }
 
 #[test]

@@ -57,7 +57,8 @@ fn the_defaults_are_those_of_the_floors_below() {
     assert_eq!(listener.service.limits, crate::session::Limits::default());
     assert_eq!(listener.service.pipeline.names().collect::<Vec<_>>(), ["uppercase"]);
     assert!(matches!(listener.service.framing, crate::framing::Framing::Stream));
-    assert_eq!(config.log.level, log::LevelFilter::Info);
+    assert_eq!(settings.access, crate::server::AccessLog::Off);
+    assert_eq!((config.log.level, config.log.format), (log::LevelFilter::Info, logging::Format::Auto));
 }
 
 const TWO: &str = "
@@ -140,6 +141,11 @@ fn what_is_allowed_and_hardly_meant_is_warned_of() {
     assert_eq!(warnings("max_message = 7"), [format!("f:1: warning: {unread}")]);
     let two = "max_message = 7\n[[listener]]\nname = 'a'\nlisten = 'h:1'\n[[listener]]\nname = 'b'\nlisten = 'h:2'\n";
     assert_eq!(warnings(two), [format!("f:1: warning: {unread}")]);
+    let access = "`access` has no effect, as its records are \"info\" and `level` is \"warn\"";
+    assert_eq!(warnings("[log]\nlevel = 'warn'\naccess = 'end'"), [format!("f:3: warning: {access}")]);
+    for text in ["[log]\nlevel = 'debug'\naccess = 'start+end'", "[log]\nlevel = 'off'\naccess = 'off'"] {
+        assert_eq!(warnings(text), [""; 0]);
+    }
     for text in ["", FULL, TWO, "max_message = 7\nframing = 'line'", &format!("{two}framing = 'line'")] {
         assert_eq!(warnings(text), [""; 0]);
     }
