@@ -6,6 +6,7 @@ Opens URL in a real Chromium, without a screen, and checks that
   - its script and styles run without an error or a warning of the browser
   - it has a light and a dark theme, and text that can be read in both
   - nothing scrolls sideways on a phone, a tablet and a desktop
+  - both hold for long names and all that can go wrong, too, and a name is text, whatever markup it looks like
   - every plot says in words what it shows
   - it says so when nobody answers, and goes on when somebody does
 It writes light.png, dark.png and phone.png to FOLDER, prints what it checked, and exits with 0; or prints what is wrong,
@@ -250,15 +251,19 @@ return texts.map(e => {
 BACKGROUND = """return getComputedStyle(document.body).backgroundColor"""
 
 
+def contrast(page):
+    least, text = min(page.run(CONTRAST))
+    if least < 4.5:
+        raise Wrong(f"the contrast of {text!r} is {least:.1f}, and less than 4.5, on {page.run(BACKGROUND)}")
+    return least
+
+
 def themes(page, folder):
     backgrounds, least = {}, []
     for theme in ("light", "dark"):
         page.theme(theme)
         backgrounds[theme] = page.run(BACKGROUND)
-        contrast, text = min(page.run(CONTRAST))
-        if contrast < 4.5:
-            raise Wrong(f"{theme}: the contrast of {text!r} is {contrast:.1f}, and less than 4.5")
-        least.append(contrast)
+        least.append(contrast(page))
         page.screenshot(os.path.join(folder, f"{theme}.png"))
     brightness = {theme: sum(map(int, re.findall(r"\d+", colour)[:3])) for theme, colour in backgrounds.items()}
     if not brightness["dark"] < 3 * 128 < brightness["light"]:
@@ -266,12 +271,16 @@ def themes(page, folder):
     return f"backgrounds {backgrounds['light']} and {backgrounds['dark']}, contrast at least {min(least):.1f}"
 
 
-def widths(page, folder):
+def fits(page):
     for width in (DESKTOP, TABLET, PHONE):
         page.width(width)
         wide, seen = page.run("return [document.documentElement.scrollWidth, window.innerWidth]")
         if wide > width or seen != width:
             raise Wrong(f"at {width} pixels the page is {wide} wide, in a window of {seen}")
+
+
+def widths(page, folder):
+    fits(page)
     page.screenshot(os.path.join(folder, "phone.png"))
     page.width(DESKTOP)
     return f"nothing scrolls sideways at {PHONE}, {TABLET} and {DESKTOP} pixels"
@@ -280,6 +289,59 @@ def widths(page, folder):
 PLOTS = """return [...document.querySelectorAll("[data-plot]")].map(e => [e.dataset.plot,
   e.querySelector("svg").getAttribute("role"), e.querySelector("svg").getAttribute("aria-label") ?? "",
   e.querySelector(".line").getAttribute("d")])"""
+
+
+MARKUP = '<img src="x">' + "long" * 50
+NEVER = "1970-01-01T00:00:00Z"
+
+
+def worst(status):
+    """The same daemon on its worst day, by names that were chosen by an enemy."""
+    faults = {"too_long": 1, "cut_short": 2**40, "bad_input": 3, "messages": 2**53, "bytes_sent": 2**53}
+    texts = {"name": MARKUP, "state": "removed", "addresses": [MARKUP] * 3, "framing": MARKUP, "transform": [MARKUP] * 2}
+    changes = [{"key": MARKUP, "old": None, "new": MARKUP, "effect": "needs restart"}]
+    reload = {"at": NEVER, "by": MARKUP, "outcome": "refused", "took_seconds": 1.5, "changes": changes}
+    config = {"file": "/" + MARKUP, "stale": True, "restart_pending": [MARKUP] * 2}
+    config["reload"] = reload | {"warnings": [MARKUP], "error": f"{MARKUP}\n" * 50}
+    connections = {"open": 2**40, "max": 2**40, "closed": {MARKUP: 2**40}}
+    return status | {
+        "state": "draining",
+        "drain": {"seconds_left": 86399.5},
+        "config": status["config"] | config,
+        "connections": status["connections"] | connections,
+        "refused": dict.fromkeys(status["refused"], 2**40),
+        "listeners": [listener | texts | faults for listener in status["listeners"] * 12],
+        "workers": [{"name": MARKUP, "open": 2**40, "accepted": 2**40, "silent_seconds": 1e6}] * 64,
+        "sources": [{"source": MARKUP, "open": 2**40}] * 20,
+        "log": {"level": MARKUP, "dropped": 2**40},
+        "peers": [{"name": MARKUP, "address": MARKUP, "state": MARKUP, "since_seconds": 1e9}] * 2,
+    }
+
+
+ANSWER = """window.honest = window.fetch; window.fetch = async () => new Response(arguments[0])"""
+HONEST = """window.fetch = window.honest"""
+FILE = """return (document.querySelector("[data-figure='config.file']").textContent === arguments[0]) === arguments[1]"""
+IMAGES = """return document.images.length"""
+
+
+def bad_days(page, status):
+    day = worst(get(status))
+    page.run(ANSWER, json.dumps(day))
+    try:
+        page.eventually("the page shows the worst", FILE, day["config"]["file"], True)
+        # Nothing of it is left out: all of it went through the same places as the figures of a good day.
+        wrong = list(compare(page.run(FIGURES), day, day))
+        if wrong or page.run(IMAGES):
+            raise Wrong("\n".join(wrong) or "a name became markup")
+        fits(page)
+        page.width(DESKTOP)
+        for theme in ("light", "dark"):
+            page.theme(theme)
+            contrast(page)
+    finally:
+        page.run(HONEST)
+        page.eventually("the page shows the truth again", FILE, day["config"]["file"], False)
+    return "long names, markup in names, and all that can go wrong at once do no harm"
 
 
 DRAWN = """return document.querySelector("[data-plot=messages] .line").getAttribute("d") !== "" """
@@ -345,6 +407,7 @@ def main():
             "figures": lambda: figures(page, status),
             "themes": lambda: themes(page, folder),
             "widths": lambda: widths(page, folder),
+            "bad days": lambda: bad_days(page, status),
             "plots": lambda: plots(page),
             "requests": lambda: requests(page, url),
             "console": lambda: console(page),
