@@ -47,6 +47,10 @@ class Wrong(Exception):
     """What a check found."""
 
 
+class Ended(Exception):
+    """Out of time, or told to end: no check may take it for its own finding, and go on."""
+
+
 def get(url):
     with urllib.request.urlopen(url, timeout=PATIENCE) as answer:
         return json.load(answer)
@@ -386,15 +390,16 @@ def losses(page):
     return "a loss is told, and got over"
 
 
-def out_of_time(*_):
-    raise Wrong(f"not done within {DEADLINE} seconds")
+def end(number, _):
+    signal.alarm(0)
+    raise Ended(f"not done within {DEADLINE} seconds" if number == signal.SIGALRM else "told to end")
 
 
 def main():
     url, folder = sys.argv[1:]
     url = urllib.parse.urljoin(url, urllib.parse.urlsplit(url).path or "/")
     for number in (signal.SIGALRM, signal.SIGTERM):
-        signal.signal(number, out_of_time)
+        signal.signal(number, end)
     signal.alarm(DEADLINE)
     os.makedirs(folder, exist_ok=True)
     status = urllib.parse.urljoin(url, "status")
@@ -426,6 +431,6 @@ def main():
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except Wrong as found:
+    except (Wrong, Ended, OSError) as found:
         print(f"WRONG: {found}")
         sys.exit(1)
