@@ -131,6 +131,12 @@ impl Handle {
         log::set_max_level(level);
     }
 
+    /// Whether `SHOUTD_LOG` says what is logged, whatever the settings say.
+    #[must_use]
+    pub fn is_overruled(&self) -> bool {
+        self.asked_for.is_some()
+    }
+
     /// The least important messages that are logged now.
     #[must_use]
     pub fn level(&self) -> LevelFilter {

@@ -131,6 +131,9 @@ impl Reloader {
         reload.outcome = Outcome::Applied;
         reload.changes = config::changes(&self.current, &config.effective);
         reload.warnings = config.warnings;
+        if self.log.is_overruled() && reload.changes.iter().any(|change| change.key == "log.level") {
+            reload.warnings.push(format!("`log.level` has no effect while {} says another", logging::VARIABLE));
+        }
         self.current = config.effective;
         tell_applied(reload, &config.source, &applied);
         Ok(config.source)

@@ -77,7 +77,7 @@ pub fn changes(old: &[Entry], new: &[Entry]) -> Vec<Change> {
             _ => {
                 let differs =
                     |key: &&str| before.by_place.get(&(listener, key)) != after.by_place.get(&(listener, key));
-                let effect = effect(key, FRAMING.iter().any(|key| differs(&key)));
+                let effect = effect(key, FRAMING.iter().any(differs));
                 Change { key: entry.path.clone(), old, new, effect }
             }
         });

@@ -21,7 +21,7 @@ enum Claim {
 #[derive(Debug)]
 pub(super) struct Claims<A>(HashMap<Claim, A>);
 
-impl<A: Copy> Claims<A> {
+impl<A: Clone> Claims<A> {
     pub(super) fn new() -> Claims<A> {
         Claims(HashMap::new())
     }
@@ -35,13 +35,13 @@ impl<A: Copy> Claims<A> {
         };
         let taken = claims.iter().find_map(|(own, family)| {
             let whole = family.as_ref().map(|(all, any)| if own == all { any } else { all });
-            [Some(own), whole].into_iter().flatten().find_map(|claim| self.0.get(claim)).copied()
+            [Some(own), whole].into_iter().flatten().find_map(|claim| self.0.get(claim)).cloned()
         });
         if taken.is_none() {
             for (own, family) in claims {
-                self.0.entry(own).or_insert(holder);
+                self.0.entry(own).or_insert_with(|| holder.clone());
                 if let Some((_, any)) = family {
-                    self.0.entry(any).or_insert(holder);
+                    self.0.entry(any).or_insert_with(|| holder.clone());
                 }
             }
         }

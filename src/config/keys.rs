@@ -86,7 +86,7 @@ pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Pat
         let cure = "each [[listener]] has its own; move it to one, or take it out";
         notes.mistake(Mistake::new(key, "this `listen` serves no listener", cure));
     }
-    tell_apart(&services, notes);
+    let mut claims = tell_apart(&services, notes);
     Chain::warn_of_unread(&services.iter().map(|(table, keys)| (*table, &keys.chain)).collect::<Vec<_>>(), notes);
     let chains: Vec<_> = services.iter().map(|(_, keys)| keys.chain.clone()).collect();
     let listeners: Vec<_> = services.into_iter().map(|(table, keys)| keys.listener(table, notes)).collect();
@@ -95,7 +95,10 @@ pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Pat
     let workers = top.take("workers", Or("auto", Count(1..=1024)), None).and_then(count);
     let drain = drain(&top.table("shutdown"), notes);
     let (log, access) = log(&top.table("log"), notes);
-    let admin = admin(&top.table("admin"), folder);
+    let (admin, looked_at) = admin(&top.table("admin"), folder);
+    for address in &looked_at {
+        claim(&mut claims, address, notes);
+    }
     notes.unknown(file, "", MEANT);
     let settings = Settings { listeners, workers, max_connections, drain, access };
     Read { settings, log, admin, chains, tests }
@@ -105,10 +108,11 @@ fn count(number: u32) -> Option<NonZero<usize>> {
     NonZero::new(usize::try_from(number).ok()?)
 }
 
-fn admin(table: &Table<'_>, folder: &Path) -> AdminSettings {
+/// Where the daemon is looked at and told, and the places of the addresses for that.
+fn admin(table: &Table<'_>, folder: &Path) -> (AdminSettings, Vec<Spanned<Address>>) {
     let socket = table.take("socket", Control(folder), ControlSocket::Auto);
     let listen = table.take("listen", Or("off", Addresses(folder)), None).unwrap_or_default();
-    AdminSettings { socket, listen: listen.into_iter().map(Spanned::into_inner).collect() }
+    (AdminSettings { socket, listen: listen.iter().map(|address| address.get_ref().clone()).collect() }, listen)
 }
 
 fn drain(table: &Table<'_>, notes: &Notes<'_>) -> Drain {
@@ -245,8 +249,9 @@ fn messages_needed<'s>(steps: impl Iterator<Item = (Range<usize>, &'s Choice)>) 
     })
 }
 
-/// Notes listeners that share a name or an address, and those without an address of their own.
-fn tell_apart(services: &[(&Table<'_>, Keys)], notes: &Notes<'_>) {
+/// Notes listeners that share a name or an address, and those without an address of their own; gives
+/// the addresses they have.
+fn tell_apart(services: &[(&Table<'_>, Keys)], notes: &Notes<'_>) -> Claims<(Range<usize>, String)> {
     let (mut names, mut claims) = (HashMap::new(), Claims::new());
     for (table, keys) in services {
         let place = table.own("name").map_or(table.span.clone(), |(_, value)| value);
@@ -261,12 +266,19 @@ fn tell_apart(services: &[(&Table<'_>, Keys)], notes: &Notes<'_>) {
             continue; // what it inherits was meant for another
         }
         for address in &keys.addresses {
-            if let Some(first) = claims.claim(address.get_ref(), address) {
-                let place = notes.text.place(first.span().start);
-                let what = format!("`{}` is taken by `{}` at {place}", address.get_ref(), first.get_ref());
-                notes.mistake(Mistake::new(address.span(), what, "take one out, or change it"));
-            }
+            claim(&mut claims, address, notes);
         }
+    }
+    claims
+}
+
+/// Notes an address that cannot be listened on beside one before it.
+fn claim(claims: &mut Claims<(Range<usize>, String)>, address: &Spanned<Address>, notes: &Notes<'_>) {
+    let holder = (address.span(), address.get_ref().to_string());
+    if let Some((first, taker)) = claims.claim(address.get_ref(), holder) {
+        let place = notes.text.place(first.start);
+        let what = format!("`{}` is taken by `{taker}` at {place}", address.get_ref());
+        notes.mistake(Mistake::new(address.span(), what, "take one out, or change it"));
     }
 }
 

@@ -112,10 +112,13 @@ impl Listening {
     /// A [`BindError`] for the first address that cannot be listened on.
     pub fn open(address: &Address, options: &Options, pool: &mut Pool) -> Result<Vec<Arc<Listening>>, BindError> {
         match address {
-            Address::Unix(path) => match take(pool, |found| found.local == Local::Unix(path.clone())) {
-                Some(found) => Ok(vec![found]),
-                None => Ok(vec![Arc::new(bind_unix(path, options)?)]),
-            },
+            // one whose path was removed is not found by any client
+            Address::Unix(path) => {
+                match take(pool, |found| found.local == Local::Unix(path.clone()) && path.exists()) {
+                    Some(found) => Ok(vec![found]),
+                    None => Ok(vec![Arc::new(bind_unix(path, options)?)]),
+                }
+            }
             Address::Tcp { host, port } => {
                 let mut all =
                     resolve(host).map_err(|error| cannot(address, &format!("the name is not known ({error})")))?;

@@ -144,6 +144,9 @@ impl Control {
             return Err(Refused::Stopping);
         }
 
+        for passed in &plan.idle {
+            log::warn!("nobody serves {}, which systemd passed, any more", passed.local());
+        }
         plan.tune();
         for old in before.iter().filter(|old| !plan.has(old)) {
             old.set_stays(false); // so that its path goes with it

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 /// Descriptors that connections may not take, at least: listeners, loops, the log, and some to spare.
 const RESERVE: usize = 64;
-/// Those of them that are to spare.
-const SPARE: usize = 32;
+/// Those of them that are to spare, and for whoever looks at the daemon.
+const SPARE: usize = 48;
 
 /// What is to be.
 #[derive(Debug)]

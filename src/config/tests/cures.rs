@@ -286,3 +286,16 @@ fn steps_whose_answers_fit_into_no_memory_are_refused() {
         ["f:1: warning: an answer of these steps may have 300 MiB; a lower `max_message` bounds it"]
     );
 }
+
+#[test]
+fn where_the_daemon_is_looked_at_is_told_apart_from_where_it_serves() {
+    check(
+        "listen = 'localhost:5000'\n[admin]\nlisten = '127.0.0.1:5000'",
+        "`127.0.0.1:5000` is taken by `localhost:5000` at f:1",
+        "take one out, or change it",
+    );
+    const CURE: &str = "a path in quotes, or \"auto\", or \"off\"";
+    check("[admin]\nsocket = 5", "`socket`: expected a path, found a whole number", CURE);
+    check("[admin]\nsocket = 'localhost:5000'", "`socket`: this is no path", CURE);
+    check("[admin]\nlisten = 5080", "`listen`: expected an address", "such as \"localhost:5000\", or \"off\"");
+}
