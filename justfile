@@ -22,6 +22,10 @@ test-all:
 sim seeds="100000":
     SHOUTD_SEEDS={{seeds}} cargo test --release --test simulation
 
+# reloads every 10 ms under load, so many
+soak reloads="1000":
+    SHOUTD_RELOADS={{reloads}} cargo test --release --test process reloads_under_load
+
 # the unit files and the daemon in a real systemd; as root
 systemd:
     cargo build --release
