@@ -6,6 +6,7 @@ mod explain;
 mod help;
 mod steps;
 mod transform;
+mod unit;
 
 use crate::config::{self, Config, Words};
 use crate::failure::{Exit, Failure};
@@ -67,6 +68,9 @@ enum Verb {
         #[arg(long, conflicts_with = "json")]
         markdown: bool,
     },
+    /// Print the systemd unit for this program where it lies, to install it without a package
+    #[command(after_help = help::UNIT)]
+    Unit,
     #[command(external_subcommand)]
     Unknown(Vec<OsString>),
 }
@@ -146,6 +150,7 @@ impl Cli {
             Verb::Transforms { json: true, .. } => print_json(&steps::rows()),
             Verb::Transforms { markdown: true, .. } => print(&steps::markdown()),
             Verb::Transforms { .. } => print(&steps::table()),
+            Verb::Unit => unit::run(path),
             Verb::Unknown(words) => Err(unknown(&words)),
         }
     }

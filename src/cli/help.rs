@@ -83,3 +83,11 @@ Examples:
   shoutd transforms
   shoutd transforms --json
   shoutd transforms --markdown";
+
+pub(super) const UNIT: &str = "\
+The unit starts this program from where it lies, with the file that -c names, else with
+/etc/shoutd/config.toml. Install the program where every user can read it, as in /usr/local/bin.
+
+Examples:
+  shoutd unit > /etc/systemd/system/shoutd.service
+  shoutd unit -c /etc/feed.toml";
