@@ -15,7 +15,7 @@ use crate::server::Listener;
 use crate::transform::{About, InvalidUtf8, OnError, OnUnmappable};
 use crate::{daemon, framing};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -30,7 +30,7 @@ const FULL: &str = include_str!("../config/full.toml");
 #[command(after_help = help::AFTER, after_long_help = help::AFTER_LONG, max_term_width = 100)]
 pub struct Cli {
     /// The configuration file [default: /etc/shoutd/config.toml if it exists, else the built-in defaults]
-    #[arg(short, long, global = true, value_name = "FILE")]
+    #[arg(short, long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
 
     #[command(subcommand)]
