@@ -27,6 +27,13 @@ systemd:
     cargo build --release
     tests/systemd/run target/release/shoutd
 
+# the Debian package, into target/debian
+package:
+    cargo build --release
+    cargo run --release --example documents -- target/documents
+    rm -rf target/debian
+    cargo deb --no-build --no-strip
+
 # licences, sources and banned crates
 deny:
     cargo deny check licenses bans sources
