@@ -34,6 +34,10 @@ package:
     rm -rf target/debian
     cargo deb --no-build --no-strip
 
+# the package in a real systemd, from its installation until it is purged; as root
+systemd-package: package
+    tests/systemd/run-package target/debian/shoutd_*.deb
+
 # licences, sources and banned crates
 deny:
     cargo deny check licenses bans sources

@@ -1,42 +1,9 @@
 #!/usr/bin/env bash
 # What the units promise, proved against a real systemd: one line for each sentence. Runs inside the
 # lab (see run), where shoutd, its units and its configuration were installed before the boot.
-#
-# Nothing here sleeps for something to have happened: `within` asks again until it has.
 set -eEuo pipefail
-
-FILE=/etc/shoutd/config.toml
-
-check() { # SENTENCE COMMAND...
-    local sentence=$1
-    shift
-    if "$@"; then echo "ok   $sentence"; else fail "$sentence: $*"; fi
-}
-fail() {
-    trap - ERR
-    echo "FAIL $*"
-    systemctl status --no-pager -n 0 shoutd.service shoutd.socket || :
-    journalctl --sync # the lab prints it
-    exit 1
-}
-trap 'fail "line $LINENO: $BASH_COMMAND"' ERR
-
-within() { # SECONDS COMMAND...
-    local deadline=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        [ $SECONDS -lt $deadline ] || return 1
-        sleep 0.05
-    done
-}
-not() { ! "$@"; }
-is() { [ "$1" = "$2" ]; }
-has() { [[ $1 == *"$2"* ]]; }
-
-prop() { systemctl show --value -p "$1" "${2:-shoutd.service}"; }
-prop_is() { [ "$(prop "$1")" = "$2" ]; }
-status_says() { has "$(prop StatusText)" "$1"; }
-answers() { [ "$(printf 'hello, Straße' 2> /dev/null | nc -N -w 5 "$@" 2> /dev/null)" = 'HELLO, STRASSE' ]; }
+# shellcheck source=tests/systemd/sentences.sh
+. "${0%/*}/sentences.sh"
 
 # a time and not a cursor: with a filter, 252 loses the first entry after one
 mark() { journalctl --sync && since=@$EPOCHREALTIME; }
@@ -100,11 +67,6 @@ check 'and neither a priority nor a time once more in its text' \
 systemctl restart shoutd.service
 check 'a restart returns when it answers again' answers localhost 5000
 
-exchange() { # TEXT: over the open connection
-    local answer
-    printf '%s\n' "$1" >&"$client"
-    IFS= read -r -t 5 answer <&"$client" && [ "$answer" = "${1^^}" ]
-}
 exec {client}<> /dev/tcp/localhost/5000
 exchange 'before the stop'
 systemctl stop --no-block shoutd.service
