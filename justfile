@@ -31,6 +31,17 @@ systemd:
     cargo build --release
     tests/systemd/run target/release/shoutd
 
+# the Debian package, into target/debian
+package:
+    cargo build --release
+    cargo run --release --example documents -- target/documents
+    rm -rf target/debian
+    cargo deb --no-build --no-strip
+
+# the package in a real systemd, from its installation until it is purged; as root
+systemd-package: package
+    tests/systemd/run-package target/debian/shoutd_*.deb
+
 # licences, sources and banned crates
 deny:
     cargo deny check licenses bans sources

@@ -6,6 +6,7 @@ mod explain;
 mod help;
 mod steps;
 mod transform;
+mod unit;
 
 use crate::config::{self, Config, Words};
 use crate::failure::{Exit, Failure};
@@ -14,7 +15,7 @@ use crate::server::Listener;
 use crate::transform::{About, InvalidUtf8, OnError, OnUnmappable};
 use crate::{daemon, framing};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{Args, CommandFactory, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
 use serde::Serialize;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -29,7 +30,7 @@ const FULL: &str = include_str!("../config/full.toml");
 #[command(after_help = help::AFTER, after_long_help = help::AFTER_LONG, max_term_width = 100)]
 pub struct Cli {
     /// The configuration file [default: /etc/shoutd/config.toml if it exists, else the built-in defaults]
-    #[arg(short, long, global = true, value_name = "FILE")]
+    #[arg(short, long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
     config: Option<PathBuf>,
 
     #[command(subcommand)]
@@ -67,6 +68,9 @@ enum Verb {
         #[arg(long, conflicts_with = "json")]
         markdown: bool,
     },
+    /// Print the systemd unit for this program where it lies, to install it without a package
+    #[command(after_help = help::UNIT)]
+    Unit,
     #[command(external_subcommand)]
     Unknown(Vec<OsString>),
 }
@@ -146,6 +150,7 @@ impl Cli {
             Verb::Transforms { json: true, .. } => print_json(&steps::rows()),
             Verb::Transforms { markdown: true, .. } => print(&steps::markdown()),
             Verb::Transforms { .. } => print(&steps::table()),
+            Verb::Unit => unit::run(path),
             Verb::Unknown(words) => Err(unknown(&words)),
         }
     }

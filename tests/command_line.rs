@@ -53,7 +53,7 @@ fn the_help_teaches_with_an_example_for_each_verb() {
     for word in ["nc -N localhost 5000", "Exit codes:", "78", "/etc/shoutd/config.toml"] {
         assert!(help.contains(word), "{word}");
     }
-    for verb in ["run", "check", "config", "transform", "transforms"] {
+    for verb in ["run", "check", "config", "transform", "transforms", "unit"] {
         assert!(help.lines().any(|line| line.trim_start().starts_with(verb)), "{verb}");
         let (code, help, _) = run(&[verb, "--help"]);
         assert_eq!(code, 0);
@@ -417,4 +417,28 @@ fn gigabytes_need_no_more_memory_than_one_read() {
     assert!(child.wait().unwrap().success());
     assert_eq!(sent, 256 * u64::try_from("STRASSE ".repeat(16 * 1024).len()).unwrap());
     assert!(peak < 16 * 1024, "{peak} KiB");
+}
+
+#[test]
+fn the_unit_starts_the_program_that_printed_it() {
+    let (code, unit, _) = run(&["unit", "-c", "a.toml"]);
+    assert_eq!(code, 0);
+    let start = unit.lines().find(|line| line.starts_with("ExecStart=")).unwrap();
+    assert!(start.contains(env!("CARGO_BIN_EXE_shoutd")) && start.contains("/a.toml"), "{start}");
+}
+
+#[test]
+#[ignore = "needs systemd"]
+fn systemd_finds_nothing_wrong_with_the_unit_wherever_the_program_lies() {
+    let folder = tempfile::tempdir().unwrap();
+    let odd = folder.path().join("a b;100%c$HOME${HOME}ü");
+    fs::create_dir(&odd).unwrap();
+    let program = odd.join("shoutd");
+    fs::copy(env!("CARGO_BIN_EXE_shoutd"), &program).unwrap();
+    let output = Command::new(&program).args(["unit", "-c", "/etc/a b/'\"\\\n100%c$HOME.toml"]).output().unwrap();
+    let (code, unit, _) = told(output);
+    assert_eq!(code, 0);
+    let path = write(folder.path(), "shoutd.service", &unit);
+    let verified = Command::new("systemd-analyze").args(["verify", "--recursive-errors=yes", &path]).output().unwrap();
+    assert_eq!(told(verified), (0, String::new(), String::new()), "{unit}");
 }

@@ -1,4 +1,7 @@
 //! What `--help` teaches, beside the one line that each verb and option has at its place.
+//!
+//! The manual page is made of the same texts (`examples/documents`), so they keep to a form: a heading
+//! that ends with a colon, then lines of a term and, after a gap, what it means; all else is prose.
 
 use std::sync::LazyLock;
 
@@ -27,13 +30,18 @@ Examples:
   echo Grüße | shoutd transform uppercase        try a transform, without any network
   shoutd transforms                              list all steps
 
-The configuration is the file named with -c; else /etc/shoutd/config.toml; and if there is
-none, these three lines:
-  listen = \"localhost:5000\"
-  buffer_size = 1024
-  transform = \"uppercase\"
+Files:
+  /etc/shoutd/config.toml  the configuration, if -c names no other; without it, these lines:
+      listen = \"localhost:5000\"
+      buffer_size = 1024
+      transform = \"uppercase\"
 
-SIGTERM or SIGINT ends it when open connections have had their answers; a second one at once.
+Signals:
+  SIGTERM, SIGINT  end it when open connections have had their answers; a second one at once
+
+Environment:
+  SHOUTD_LOG  how much is logged, whatever `level` says: error, warn, info, debug, trace or off
+  NO_COLOR    if it is there, the log on a terminal has no colours
 
 Exit codes:
    0  good
@@ -83,3 +91,11 @@ Examples:
   shoutd transforms
   shoutd transforms --json
   shoutd transforms --markdown";
+
+pub(super) const UNIT: &str = "\
+The unit starts this program from where it lies, with the file that -c names, else with
+/etc/shoutd/config.toml. Install the program where every user can read it, as in /usr/local/bin.
+
+Examples:
+  shoutd unit > /etc/systemd/system/shoutd.service
+  shoutd unit -c /etc/feed.toml";

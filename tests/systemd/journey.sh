@@ -1,42 +1,9 @@
 #!/usr/bin/env bash
 # What the units promise, proved against a real systemd: one line for each sentence. Runs inside the
 # lab (see run), where shoutd, its units and its configuration were installed before the boot.
-#
-# Nothing here sleeps for something to have happened: `within` asks again until it has.
 set -eEuo pipefail
-
-FILE=/etc/shoutd/config.toml
-
-check() { # SENTENCE COMMAND...
-    local sentence=$1
-    shift
-    if "$@"; then echo "ok   $sentence"; else fail "$sentence: $*"; fi
-}
-fail() {
-    trap - ERR
-    echo "FAIL $*"
-    systemctl status --no-pager -n 0 shoutd.service shoutd.socket || :
-    journalctl --sync # the lab prints it
-    exit 1
-}
-trap 'fail "line $LINENO: $BASH_COMMAND"' ERR
-
-within() { # SECONDS COMMAND...
-    local deadline=$((SECONDS + $1))
-    shift
-    until "$@"; do
-        [ $SECONDS -lt $deadline ] || return 1
-        sleep 0.05
-    done
-}
-not() { ! "$@"; }
-is() { [ "$1" = "$2" ]; }
-has() { [[ $1 == *"$2"* ]]; }
-
-prop() { systemctl show --value -p "$1" "${2:-shoutd.service}"; }
-prop_is() { [ "$(prop "$1")" = "$2" ]; }
-status_says() { has "$(prop StatusText)" "$1"; }
-answers() { [ "$(printf 'hello, Straße' 2> /dev/null | nc -N -w 5 "$@" 2> /dev/null)" = 'HELLO, STRASSE' ]; }
+# shellcheck source=tests/systemd/sentences.sh
+. "${0%/*}/sentences.sh"
 
 # a time and not a cursor: with a filter, 252 loses the first entry after one
 mark() { journalctl --sync && since=@$EPOCHREALTIME; }
@@ -100,11 +67,6 @@ check 'and neither a priority nor a time once more in its text' \
 systemctl restart shoutd.service
 check 'a restart returns when it answers again' answers localhost 5000
 
-exchange() { # TEXT: over the open connection
-    local answer
-    printf '%s\n' "$1" >&"$client"
-    IFS= read -r -t 5 answer <&"$client" && [ "$answer" = "${1^^}" ]
-}
 exec {client}<> /dev/tcp/localhost/5000
 exchange 'before the stop'
 systemctl stop --no-block shoutd.service
@@ -209,6 +171,74 @@ check 'with one line' is "$(wc -l <<< "$said")" 1
 check 'that says why' has "$said" '127.0.0.1:5000: another process listens there'
 kill $blocker
 check 'and it serves as soon as the port is free' within 10 answers localhost 5000
+
+# ---- reload --------------------------------------------------------------------------------------
+configure 'listen = "localhost:5000"'
+start
+exec {client}<> /dev/tcp/localhost/5000
+exchange 'before the reload'
+configure 'listen = "localhost:5001"'
+check 'a reload of an edited port succeeds' systemctl reload shoutd.service
+check 'and the new port answers when it returns' answers localhost 5001
+check 'and the old one does not any more' not answers localhost 5000
+check 'and who was connected talks on' exchange 'after the reload'
+check 'and the status names the new port' status_says 'listening on 127.0.0.1:5001'
+check 'and the journal what changed' \
+    shoutd_said 'listen: "localhost:5000" becomes "localhost:5001" (new connections)'
+configure 'lisen = "localhost:5002"'
+check 'a reload of a wrong configuration fails, for whoever ordered it to see' \
+    not systemctl reload shoutd.service 2> /dev/null
+check 'the journal has the mistake with its place and its cure, as an error' \
+    shoutd_said 'did you mean `listen`?' -p err..err
+check 'the service is active still' is "$(prop ActiveState) $(prop SubState)" 'active running'
+check 'and says that its configuration is stale' has "$(shoutd status)" stale
+check 'and the old configuration runs on' answers localhost 5001
+check 'also for who was connected' exchange 'after a refused reload'
+configure 'listen = "localhost:5001"' 'transform = "lowercase"'
+kill -HUP "$(prop MainPID)"
+lowers() { [ "$(printf 'HELLO' | nc -N -w 5 localhost 5001)" = hello ]; }
+check 'SIGHUP does the same as a reload' within 5 lowers
+check 'and after it nothing is stale' not has "$(shoutd status)" stale
+exec {client}>&-
+check 'the control socket is for the user of the service and for root alone' \
+    is "$(stat -c '%a %F' /run/shoutd/control.sock)" '600 socket'
+check 'and can be asked with curl' has "$(curl -s --unix-socket /run/shoutd/control.sock http://shoutd/healthz)" ok
+
+# ---- sockets that are kept -----------------------------------------------------------------------
+stored() { prop NFileDescriptorStore; }
+sockets() { # the listening sockets of the process, by the kernel's numbers
+    find "/proc/$(prop MainPID)/fd" -lname 'socket:*' -printf '%l\n' | tr -dc '0-9\n' | sort |
+        join - <(awk '$4 == "0A" { print $10 }' /proc/net/tcp /proc/net/tcp6 | sort)
+}
+configure 'listen = ["localhost:5000", "unix:/run/shoutd/shoutd.sock"]'
+# so that the service is down for a while between stop and start
+drop_in shoutd.service '[Service]' 'ExecStartPre=/bin/sleep 1'
+start
+before=$(sockets)
+check 'systemd keeps each listening socket' is "$(stored)" 3
+systemctl restart --no-block shoutd.service
+down() { prop_is SubState start-pre; }
+within 5 down
+check 'a client that connects while the service is down is served by the next process' answers localhost 5000
+systemctl restart --no-block shoutd.service
+within 5 down
+check 'over a UNIX socket as well' answers -U /run/shoutd/shoutd.sock
+check 'it listens on the same sockets as before' is "$(sockets)" "$before"
+drop_in shoutd.service
+kill -KILL "$(prop MainPID)"
+check 'a client that connects while it is killed and started again is served, too' answers localhost 5000
+check 'by the same sockets' is "$(sockets)" "$before"
+configure 'listen = "localhost:5000"'
+systemctl reload shoutd.service
+check 'a socket that leaves the configuration leaves the store' is "$(stored)" 2
+check 'and its path is gone' not test -e /run/shoutd/shoutd.sock
+configure 'listen = "localhost:5001"'
+systemctl restart shoutd.service
+check 'also over a restart' is "$(stored) $(answers localhost 5000 || echo refused)" '2 refused'
+check 'which opens what is new' answers localhost 5001
+systemctl stop shoutd.service
+check 'after a stop nothing is kept' is "$(stored) $(answers localhost 5001 || echo refused)" '0 refused'
+configure 'listen = "localhost:5000"'
 
 # ---- ports below 1024 ----------------------------------------------------------------------------
 configure 'listen = "127.0.0.1:80"'
