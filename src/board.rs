@@ -4,7 +4,7 @@
 //! Who looks, and in which form it is shown, is not known here.
 
 use crate::config::{Change, Source};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -40,7 +40,7 @@ pub struct Now {
 }
 
 /// What the daemon does.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Stage {
     /// It serves.
@@ -52,12 +52,12 @@ pub enum Stage {
 }
 
 /// What a reload came to.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Reload {
     /// When it was asked for, in UTC (RFC 3339).
     pub at: String,
     /// By what it was asked for: a signal, or the control socket.
-    pub by: &'static str,
+    pub by: String,
     /// The generation that runs now.
     pub generation: u64,
     /// Whether it was applied.
@@ -73,7 +73,7 @@ pub struct Reload {
 }
 
 /// Whether a reload was applied.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Outcome {
     /// All of it is in effect, but for what needs a restart.

@@ -3,7 +3,7 @@
 //! Sockets and sessions are not known here. The main thread only ever waits for its channels, so
 //! a signal is answered at once whatever the other threads do.
 
-use crate::admin::{self, Admin};
+use crate::admin::{Admin, Reach, Status};
 use crate::board::{Board, Stage};
 use crate::config::{Config, Source};
 use crate::failure::{Exit, Failure};
@@ -63,11 +63,15 @@ pub fn run(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
     let reloader =
         Reloader::new(path, config.effective, control.clone(), log.handle().clone(), Arc::clone(&board), store);
     let asks = reloader.start().map_err(|error| system("start a thread", &error))?;
-    let _admin = Admin::start(
-        &config.admin,
-        &config.source,
-        admin::Reach { control: control.clone(), board: Arc::clone(&board), asks: asks.clone(), signals: signals_in },
-    )?;
+    let reach = Reach {
+        control: control.clone(),
+        board: Arc::clone(&board),
+        log: log.handle().clone(),
+        asks: asks.clone(),
+        signals: signals_in,
+        rates: Arc::default(),
+    };
+    let _admin = Admin::start(&config.admin, &config.source, reach.clone())?;
 
     for service in services {
         log::info!("serving {service}");
@@ -82,7 +86,7 @@ pub fn run(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
 
     let running = server.running();
     let terminal = io::stderr().is_terminal();
-    let mut daemon = Daemon { server, control, signals, asks, board, running, silent: Vec::new(), terminal };
+    let mut daemon = Daemon { server, control, signals, asks, board, reach, running, silent: Vec::new(), terminal };
     let result = daemon.attend();
     daemon.say_goodbye();
     result
@@ -103,6 +107,7 @@ struct Daemon {
     /// Where a reload is asked for.
     asks: Sender<Ask>,
     board: Arc<Board>,
+    reach: Reach,
     /// Threads that have not said that they ended.
     running: usize,
     /// The threads that owe a sign of life.
@@ -176,7 +181,7 @@ impl Daemon {
     }
 
     fn tell_status(&self) {
-        for line in admin::Status::of(&self.control, &self.board).lines() {
+        for line in Status::of(&self.reach).lines() {
             log::info!("{line}");
         }
     }

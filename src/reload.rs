@@ -82,7 +82,7 @@ impl Reloader {
         systemd::reloading();
         let mut reload = Reload {
             at: humantime::format_rfc3339_seconds(at).to_string(),
-            by,
+            by: by.to_owned(),
             generation: self.board.read().generation,
             outcome: Outcome::Refused,
             took_seconds: 0.0,

@@ -1,8 +1,19 @@
 //! The admin thread: HTTP for whoever looks at the daemon or tells it something.
 
+pub mod client;
+pub mod connections;
+mod lines;
+pub mod place;
+mod rates;
+pub mod status;
+
+pub use rates::{Rates, Sampler};
+pub use status::Status;
+
 use crate::board::Board;
 use crate::config::{AdminSettings, Source};
 use crate::failure::Failure;
+use crate::logging;
 use crate::reload::Ask;
 use crate::server::Control;
 use crate::signals::Signal;
@@ -16,10 +27,14 @@ pub struct Reach {
     pub control: Control,
     /// What the main thread writes up.
     pub board: Arc<Board>,
+    /// The log.
+    pub log: logging::Handle,
     /// Where a reload is asked for.
     pub asks: Sender<Ask>,
     /// Where a stop is asked for.
     pub signals: Sender<Signal>,
+    /// What happens in a second.
+    pub rates: Arc<Sampler>,
 }
 
 /// The running admin thread.
@@ -33,22 +48,5 @@ impl Admin {
     /// When an address cannot be listened on.
     pub fn start(_: &AdminSettings, _: &Source, _: Reach) -> Result<Admin, Failure> {
         Ok(Admin)
-    }
-}
-
-/// The status.
-pub struct Status;
-
-impl Status {
-    /// How the daemon is.
-    #[must_use]
-    pub fn of(_: &Control, _: &Board) -> Status {
-        Status
-    }
-
-    /// In lines for people.
-    #[must_use]
-    pub fn lines(&self) -> Vec<String> {
-        Vec::new()
     }
 }

@@ -3,13 +3,13 @@
 
 use super::effective::{Entry, inline};
 use super::keys::UNNAMED;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 
 /// A key that has changed.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Change {
     /// The key, as in [`Entry::path`]; `listener.NAME` for a listener that has come or gone.
     pub key: String,
@@ -22,7 +22,7 @@ pub struct Change {
 }
 
 /// When a changed key takes effect.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
     /// At once, for live connections at their next message.
     #[serde(rename = "live")]

@@ -95,6 +95,18 @@ pub enum Source {
     File(PathBuf),
 }
 
+impl Source {
+    /// Where a daemon that is told `path` has its configuration from.
+    #[must_use]
+    pub fn of(path: Option<&Path>) -> Source {
+        match path {
+            Some(path) => Source::File(path.to_owned()),
+            None if Path::new(PLACE).exists() => Source::File(PLACE.into()),
+            None => Source::BuiltIn,
+        }
+    }
+}
+
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -132,6 +144,24 @@ impl Config {
             Err(Mistakes::of(&Text::new(&self.source.to_string(), &self.text), failures))
         }
     }
+}
+
+/// Where the configuration from `source` says that its control socket is; also where it is wrong
+/// elsewhere, as long as this can be read, so that its daemon is found all the same.
+#[must_use]
+pub fn control_socket(source: &Source) -> ControlSocket {
+    let Source::File(path) = source else { return ControlSocket::Auto };
+    let text = contents(path, LARGEST).ok().and_then(|bytes| String::from_utf8(bytes).ok()).unwrap_or_default();
+    let (file, _) = DeTable::parse_recoverable(&text);
+    let table = file.get_ref().get("admin").and_then(|admin| admin.get_ref().as_table());
+    let read = |raw| kinds::Control(&folder(path)).read(raw).ok();
+    table.and_then(|table| table.get("socket")).and_then(read).unwrap_or(ControlSocket::Auto)
+}
+
+/// The folder of the file at `path`, where its relative paths start.
+fn folder(path: &Path) -> PathBuf {
+    let folder = Path::new(".").join(path.parent().unwrap_or(path));
+    std::path::absolute(&folder).unwrap_or(folder)
 }
 
 /// The number of bytes that `text` means as `max_message`; on the command line nothing has quotes.
@@ -211,12 +241,11 @@ fn parse_from(source: Source, text: &str) -> Result<Config, Mistakes> {
         return Err(Mistakes::of(text, syntax::mistakes(&errors, file.get_ref(), text)));
     }
     let folder = match &source {
-        Source::BuiltIn => PathBuf::new(),
-        Source::File(path) => Path::new(".").join(path.parent().unwrap_or(path)),
+        Source::BuiltIn => std::path::absolute(".").unwrap_or_default(),
+        Source::File(path) => folder(path),
     };
     let notes = Notes::new(text);
-    let keys::Read { settings, log, admin, chains, tests } =
-        keys::read(&notes, file.get_ref(), &std::path::absolute(&folder).unwrap_or(folder));
+    let keys::Read { settings, log, admin, chains, tests } = keys::read(&notes, file.get_ref(), &folder);
     let mistakes = notes.mistakes.take();
     if mistakes.is_empty() {
         let warnings = notes.warnings.take().into_iter().map(|(_, line)| line).collect();

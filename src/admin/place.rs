@@ -1,0 +1,99 @@
+//! Where the control socket of a daemon lies, so that the command line finds the one that runs with
+//! the same configuration, and two daemons do not share one by accident.
+
+use crate::config::{ControlSocket, PLACE, Source};
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+/// The folder of root's daemons, and of the service under systemd.
+const SYSTEM: &str = "/run/shoutd";
+
+/// The control socket of the daemon that runs with the configuration from `source`, which says
+/// `socket`; none where it is off.
+#[must_use]
+pub fn socket(socket: &ControlSocket, source: &Source) -> Option<PathBuf> {
+    match socket {
+        ControlSocket::Off => None,
+        ControlSocket::Path(path) => Some(path.clone()),
+        ControlSocket::Auto => Some(folder().join(name(source))),
+    }
+}
+
+/// The runtime directory: what systemd says, or else one of the user's own.
+#[must_use]
+pub fn folder() -> PathBuf {
+    let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
+    if let Some(given) = named("RUNTIME_DIRECTORY") {
+        let first = given.as_bytes().split(|byte| *byte == b':').next().unwrap_or_default();
+        return PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(first)));
+    }
+    let user = rustix::process::getuid();
+    if user.is_root() {
+        return PathBuf::from(SYSTEM);
+    }
+    match named("XDG_RUNTIME_DIR") {
+        Some(folder) => PathBuf::from(folder).join("shoutd"),
+        None => std::env::temp_dir().join(format!("shoutd-{}", user.as_raw())),
+    }
+}
+
+/// Makes the runtime directory where it is missing.
+///
+/// # Errors
+///
+/// When it cannot be made, or others could put something in it.
+pub fn make(folder: &Path) -> io::Result<()> {
+    let is_roots = folder == Path::new(SYSTEM);
+    let result = DirBuilder::new().mode(if is_roots { 0o755 } else { 0o700 }).create(folder);
+    match result {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            let found = fs::symlink_metadata(folder)?;
+            let closed = found.permissions().mode() & 0o022 == 0;
+            let user = rustix::process::getuid().as_raw();
+            if found.is_dir() && closed && [0, user].contains(&found.uid())
+                || std::env::var_os("RUNTIME_DIRECTORY").is_some()
+            {
+                Ok(())
+            } else {
+                Err(io::Error::other(format!("{} belongs to somebody else, or is open to others", folder.display())))
+            }
+        }
+        result => result,
+    }
+}
+
+/// The socket's name: one for the usual configuration, and one for each other.
+fn name(source: &Source) -> String {
+    match source {
+        Source::BuiltIn => "control-default.sock".to_owned(),
+        Source::File(path) if path == Path::new(PLACE) => "control.sock".to_owned(),
+        Source::File(path) => {
+            let whole = fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.clone());
+            format!("control-{:08x}.sock", hash(whole.as_os_str().as_bytes()))
+        }
+    }
+}
+
+/// FNV-1a, which is the same in each version of the program.
+fn hash(bytes: &[u8]) -> u32 {
+    bytes.iter().fold(0x811c_9dc5, |hash, byte| (hash ^ u32::from(*byte)).wrapping_mul(0x0100_0193))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_configuration_has_a_socket_of_its_own() {
+        let of = |path: &str| name(&Source::File(path.into()));
+        assert_eq!(of(PLACE), "control.sock");
+        assert_ne!(of("/a.toml"), of("/b.toml"));
+        assert_eq!(of("/no/such/./a.toml"), of("/no/such/a.toml"));
+        assert_eq!(name(&Source::BuiltIn), "control-default.sock");
+        assert_eq!(hash(b"foobar"), 0xbf9c_f968);
+    }
+}
