@@ -120,7 +120,10 @@ impl Daemon {
     /// Waits for signals, events and time until all threads have ended.
     fn attend(&mut self) -> Result<(), Failure> {
         let events = self.server.events().clone();
-        let beat = systemd::watchdog().map_or_else(never, |period| tick(period / BEATS));
+        let period = systemd::watchdog().map(|watchdog| watchdog / BEATS);
+        let beat = period.map_or_else(never, tick);
+        // whoever was asked by another just now has not been silent for that
+        let patience = period.unwrap_or_default() / 2;
         let mut progress = never();
         let mut deadline = never();
         while self.running > 0 {
@@ -145,7 +148,7 @@ impl Daemon {
                     }
                 },
                 recv(events) -> event => self.thread_ended(event.ok())?,
-                recv(beat) -> _ => self.check_pulses(),
+                recv(beat) -> _ => self.check_pulses(patience),
                 recv(progress) -> _ => self.tell_progress(),
                 recv(deadline) -> _ => {
                     log::warn!("{} did not end in time", counted(self.running, "thread"));
@@ -202,9 +205,10 @@ impl Daemon {
         }
     }
 
-    /// Gives systemd a sign of life if every thread has given one since the last time.
-    fn check_pulses(&mut self) {
-        let silent: Vec<String> = self.control.silent_threads().into_iter().map(str::to_owned).collect();
+    /// Gives systemd a sign of life if no thread has owed one for longer than `patience`.
+    fn check_pulses(&mut self, patience: Duration) {
+        let silent: Vec<String> = self.control.silent_threads(patience).into_iter().map(str::to_owned).collect();
+        self.control.ask_threads();
         if silent.is_empty() {
             systemd::alive();
         }

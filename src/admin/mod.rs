@@ -1,8 +1,14 @@
 //! The admin thread: HTTP for whoever looks at the daemon or tells it something.
+//!
+//! Nobody who serves clients ever waits for it, and it waits for nobody who asks: a head must come
+//! in a second, and an answer be taken in some more; others wait in the backlog meanwhile. What is
+//! answered is in [`http`].
 
 pub mod client;
 pub mod connections;
+mod http;
 mod lines;
+mod metrics;
 pub mod place;
 mod rates;
 pub mod status;
@@ -11,14 +17,49 @@ pub use rates::{Rates, Sampler};
 pub use status::Status;
 
 use crate::board::Board;
-use crate::config::{AdminSettings, Source};
-use crate::failure::Failure;
+use crate::config::{AdminSettings, ControlSocket, Source};
+use crate::failure::{Exit, Failure};
 use crate::logging;
+use crate::net::address::{Address, Local};
+use crate::net::listener::{self, BindError, Listening, Pool};
+use crate::net::plain;
 use crate::reload::Ask;
-use crate::server::Control;
+use crate::server::{Control, Refused};
 use crate::signals::Signal;
 use crossbeam_channel::Sender;
-use std::sync::Arc;
+use http::Entrance;
+use hyper::StatusCode;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::io;
+use std::os::fd::AsFd;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::Semaphore;
+use tokio::time::{interval, sleep, timeout};
+
+/// How many may ask at once, at each socket; others wait in its backlog.
+const PLACES: usize = 16;
+/// How long a request's head may take.
+const HEAD_WAIT: Duration = Duration::from_secs(1);
+/// How large it may be, in bytes, and how many lines it may have.
+const HEAD_BYTES: usize = 8 * 1024;
+const HEAD_LINES: usize = 32;
+/// How long all of an exchange may take; a reload may have to wait for a name to be resolved.
+const PUBLIC_WAIT: Duration = Duration::from_secs(5);
+const CONTROL_WAIT: Duration = Duration::from_secs(150);
+/// How soon accepting is tried again where it failed.
+const ACCEPT_RETRY: Duration = Duration::from_millis(100);
+/// How often the totals are remembered, from which rates are made.
+const SAMPLE_EVERY: Duration = Duration::from_secs(1);
+/// How many connections may wait.
+const BACKLOG: u32 = 128;
 
 /// What the admin thread can reach of the daemon.
 #[derive(Clone)]
@@ -37,16 +78,147 @@ pub struct Reach {
     pub rates: Arc<Sampler>,
 }
 
-/// The running admin thread.
-pub struct Admin;
+/// Requests that were answered, by status code.
+#[derive(Debug, Default)]
+struct Requests(Mutex<BTreeMap<u16, u64>>);
+
+impl Requests {
+    fn count(&self, status: StatusCode) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(status.as_u16()).or_default() += 1;
+    }
+
+    fn read(&self) -> Vec<(u16, u64)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(code, count)| (*code, *count)).collect()
+    }
+}
+
+/// The running admin thread. Keep it until the end: dropped, its control socket is not found any more.
+pub struct Admin {
+    _sockets: Pool,
+}
 
 impl Admin {
-    /// Starts it.
+    /// Opens the sockets that `settings` ask for, in a daemon whose configuration is from `source`, and
+    /// starts the thread.
     ///
     /// # Errors
     ///
-    /// When an address cannot be listened on.
-    pub fn start(_: &AdminSettings, _: &Source, _: Reach) -> Result<Admin, Failure> {
-        Ok(Admin)
+    /// When an address that is named cannot be listened on, or the system refuses a thread.
+    pub fn start(settings: &AdminSettings, source: &Source, reach: Reach) -> Result<Admin, Failure> {
+        let mut doors: Vec<(Entrance, Arc<Listening>)> = Vec::new();
+        if let Some(path) = place::socket(&settings.socket, source) {
+            match open_control(&path, settings.socket == ControlSocket::Auto) {
+                Ok(listening) => doors.push((Entrance::Control, listening)),
+                Err(error) if settings.socket == ControlSocket::Auto => {
+                    log::warn!("no control socket: {error}; [admin] socket names another place");
+                }
+                Err(error) => return Err(Refused::Bind(error).into()),
+            }
+        }
+        for address in &settings.listen {
+            let options = listener::Options { backlog: BACKLOG, ..listener::Options::default() };
+            let opened = Listening::open(address, &options, &mut Pool::new()).map_err(Refused::Bind)?;
+            doors.extend(opened.into_iter().map(|listening| (Entrance::Public, listening)));
+        }
+        for (entrance, listening) in &doors {
+            match entrance {
+                Entrance::Control => log::info!("control socket: {}", listening.local()),
+                Entrance::Public => log::info!("metrics and a page for people: http://{}/", listening.local()),
+            }
+        }
+        let sockets = doors.iter().map(|(_, listening)| Arc::clone(listening)).collect();
+        std::thread::Builder::new()
+            .name("admin".to_owned())
+            .spawn(move || serve(doors, reach))
+            .map_err(|error| Failure::new(Exit::System, format!("cannot start a thread: {}", plain(error))))?;
+        Ok(Admin { _sockets: sockets })
     }
+}
+
+/// Opens the control socket; in a place of our choice, the folder is made.
+fn open_control(path: &PathBuf, make: bool) -> Result<Arc<Listening>, BindError> {
+    if make && let Some(folder) = path.parent() {
+        place::make(folder)
+            .map_err(|error| BindError::told(format!("cannot make {}: {}", folder.display(), plain(error))))?;
+    }
+    let options = listener::Options { backlog: BACKLOG, mode: Some(0o600), ..listener::Options::default() };
+    let opened = Listening::open(&Address::Unix(path.clone()), &options, &mut Pool::new())?;
+    opened.into_iter().next().ok_or_else(|| BindError::told("there is no socket".to_owned()))
+}
+
+/// The thread: answers until the process ends.
+fn serve(doors: Vec<(Entrance, Arc<Listening>)>, reach: Reach) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    if let Err(error) = runtime.and_then(|runtime| runtime.block_on(answer_all(doors, reach))) {
+        log::error!("nobody can look at the daemon: {}", plain(error));
+    }
+}
+
+async fn answer_all(doors: Vec<(Entrance, Arc<Listening>)>, reach: Reach) -> io::Result<()> {
+    let (reach, requests) = (Arc::new(reach), Arc::<Requests>::default());
+    for (entrance, listening) in doors {
+        tokio::spawn(accept(Door::new(&listening)?, entrance, Arc::clone(&reach), Arc::clone(&requests)));
+    }
+    let mut tick = interval(SAMPLE_EVERY);
+    loop {
+        tick.tick().await;
+        reach.rates.sample(reach.control.totals());
+    }
+}
+
+/// A listening socket as the runtime has it.
+enum Door {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+impl Door {
+    fn new(listening: &Listening) -> io::Result<Door> {
+        let socket = listening.as_fd().try_clone_to_owned()?;
+        match listening.local() {
+            Local::Tcp(_) => TcpListener::from_std(socket.into()).map(Door::Tcp),
+            Local::Unix(_) => UnixListener::from_std(socket.into()).map(Door::Unix),
+        }
+    }
+}
+
+async fn accept(door: Door, entrance: Entrance, reach: Arc<Reach>, requests: Arc<Requests>) {
+    let places = Arc::new(Semaphore::new(PLACES));
+    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
+        let (reach, requests) = (Arc::clone(&reach), Arc::clone(&requests));
+        let accepted = match &door {
+            Door::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
+                tokio::spawn(async move {
+                    exchange(stream, entrance, &reach, &requests).await;
+                    drop(place);
+                })
+            }),
+            Door::Unix(listener) => listener.accept().await.map(|(stream, _)| {
+                tokio::spawn(async move {
+                    exchange(stream, entrance, &reach, &requests).await;
+                    drop(place);
+                })
+            }),
+        };
+        if accepted.is_err() {
+            sleep(ACCEPT_RETRY).await;
+        }
+    }
+}
+
+/// Answers one request, if it comes in time.
+async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, entrance: Entrance, reach: &Reach, requests: &Requests) {
+    let answer =
+        service_fn(|request| async { Ok::<_, Infallible>(http::answer(request, entrance, reach, requests).await) });
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_WAIT)
+        .max_buf_size(HEAD_BYTES)
+        .max_headers(HEAD_LINES)
+        .keep_alive(false)
+        .half_close(true)
+        .serve_connection(TokioIo::new(stream), answer);
+    let wait = if entrance == Entrance::Control { CONTROL_WAIT } else { PUBLIC_WAIT };
+    // whoever asks wrongly, slowly or not at all has nothing to be told, and the log neither
+    let _ = timeout(wait, connection).await;
 }

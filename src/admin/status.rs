@@ -201,7 +201,8 @@ impl Status {
     /// How the daemon is now.
     #[must_use]
     pub fn of(reach: &Reach) -> Status {
-        let Report { listeners, totals, workers, max_connections, drain_left } = reach.control.report();
+        let Report { listeners, totals, workers, max_connections, drain_left, .. } = reach.control.report();
+        reach.control.ask_threads();
         let (now, accept) = (reach.board.read(), reach.control.accept_counters());
         let worker = |worker: crate::server::WorkerReport| Worker {
             name: worker.name,

@@ -64,6 +64,14 @@ pub struct BindError {
     text: String,
 }
 
+impl BindError {
+    /// Another reason that there is no socket, which names the place and the cure.
+    #[must_use]
+    pub fn told(text: String) -> BindError {
+        BindError { permission: false, text }
+    }
+}
+
 impl fmt::Display for BindError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)

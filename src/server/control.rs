@@ -111,8 +111,10 @@ pub struct WorkerReport {
 pub struct Report {
     /// Each listener; those that are no more come last.
     pub listeners: Vec<ListenerReport>,
-    /// All that was counted, also for listeners of which nothing is left.
+    /// All that was counted.
     pub totals: Totals,
+    /// What of it was counted for listeners of which nothing is left.
+    pub past: Totals,
     /// Each worker.
     pub workers: Vec<WorkerReport>,
     /// How many connections may be open at once.
@@ -237,6 +239,7 @@ impl Control {
         Report {
             listeners,
             totals,
+            past: state.past,
             workers: self.0.workers.iter().enumerate().map(worker).collect(),
             max_connections: self.max_connections(),
             drain_left: self.0.orders.draining().map(|(_, deadline)| deadline.since(now)),
@@ -283,17 +286,22 @@ impl Control {
         self.ring();
     }
 
-    /// Asks every thread for a sign of life, and names those that gave none since the last time.
-    #[must_use]
-    pub fn silent_threads(&self) -> Vec<&str> {
-        let silent = self.0.beats.iter().filter(|beat| !beat.pulse.is_answered());
-        let silent = silent.map(|beat| beat.name.as_str()).collect();
+    /// Asks every thread for a sign of life.
+    pub fn ask_threads(&self) {
         let now = self.now();
         for beat in &self.0.beats {
             beat.pulse.ask(now);
         }
         self.ring();
-        silent
+    }
+
+    /// The threads that have owed a sign of life for so long, or longer; those that were asked just now
+    /// may be among them where that is no time at all.
+    #[must_use]
+    pub fn silent_threads(&self, at_least: Duration) -> Vec<&str> {
+        let now = self.now();
+        let is_silent = |beat: &&Beat| !beat.pulse.is_answered() && beat.pulse.silence(now) >= at_least;
+        self.0.beats.iter().filter(is_silent).map(|beat| beat.name.as_str()).collect()
     }
 
     pub(super) fn ring(&self) {

@@ -1,0 +1,201 @@
+//! The paths that are served, and by which rules: who may only look, and who may tell the daemon
+//! something.
+//!
+//! A request is judged by its first line and its head alone; no body is ever read.
+
+use super::connections::Connection;
+use super::{Reach, Requests, Status, metrics};
+use crate::board::{Outcome, Stage};
+use crate::reload::Ask;
+use crate::signals::Signal;
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{self, HeaderValue};
+use hyper::{Method, Request, Response, StatusCode};
+use log::LevelFilter;
+use serde::Serialize;
+use std::time::Duration;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep};
+
+/// The page for people.
+const PAGE: &str = include_str!("page.html");
+/// What the page may do: nothing but ask where it comes from.
+const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; \
+                      connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+const HTML: &str = "text/html; charset=utf-8";
+const TEXT: &str = "text/plain; charset=utf-8";
+const JSON: &str = "application/json";
+const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
+
+/// How long threads may take for a sign of life.
+const HEALTH_WAIT: Duration = Duration::from_secs(1);
+/// How often they are looked at meanwhile.
+const HEALTH_LOOK: Duration = Duration::from_millis(5);
+
+/// Who comes this way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Entrance {
+    /// Whoever reaches the address: to look at what concerns nobody in particular.
+    Public,
+    /// The daemon's own user and root: to look at everything, and to tell the daemon what to do.
+    Control,
+}
+
+pub(super) type Answer = Response<Full<Bytes>>;
+
+/// Answers `request`.
+pub(super) async fn answer(
+    request: Request<Incoming>,
+    entrance: Entrance,
+    reach: &Reach,
+    requests: &Requests,
+) -> Answer {
+    let answer = route(&request, entrance, reach, requests).await;
+    requests.count(answer.status());
+    answer
+}
+
+async fn route(request: &Request<Incoming>, entrance: Entrance, reach: &Reach, requests: &Requests) -> Answer {
+    let (method, path) = (request.method(), request.uri().path());
+    let looks = [Method::GET, Method::HEAD].contains(method);
+    if entrance == Entrance::Public && !looks {
+        return only("GET, HEAD");
+    }
+    if let Some(order) = path.strip_prefix('/').filter(|_| entrance == Entrance::Control)
+        && let Some(order) = Order::parse(order, request.uri().query())
+    {
+        return if method == Method::POST { order.carry_out(reach).await } else { only("POST") };
+    }
+    let known = match path {
+        "/" => page(),
+        "/status" => json(StatusCode::OK, &Status::of(reach)),
+        "/connections" if entrance == Entrance::Control => {
+            let all = reach.control.connections();
+            json(StatusCode::OK, &all.iter().map(Connection::from).collect::<Vec<_>>())
+        }
+        "/metrics" => {
+            let accepted = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+            let openmetrics = accepted.into_iter().any(|value| value.contains("application/openmetrics-text"));
+            match metrics::encode(reach, requests, openmetrics) {
+                Ok(text) => with(StatusCode::OK, if openmetrics { OPENMETRICS } else { PROMETHEUS }, text),
+                Err(error) => with(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
+            }
+        }
+        "/healthz" => health(reach).await,
+        "/readyz" => match reach.board.read().stage {
+            Stage::Serving => with(StatusCode::OK, TEXT, "ok\n"),
+            Stage::Draining | Stage::Stopping => with(StatusCode::SERVICE_UNAVAILABLE, TEXT, "stopping\n"),
+        },
+        _ => return with(StatusCode::NOT_FOUND, TEXT, "there is nothing here; / is a page that shows the daemon\n"),
+    };
+    if looks { known } else { only("GET, HEAD") }
+}
+
+/// Whether every thread gives a sign of life.
+async fn health(reach: &Reach) -> Answer {
+    reach.control.ask_threads();
+    let deadline = Instant::now() + HEALTH_WAIT;
+    loop {
+        let silent = reach.control.silent_threads(Duration::ZERO);
+        if silent.is_empty() {
+            return with(StatusCode::OK, TEXT, "ok\n");
+        }
+        if Instant::now() >= deadline {
+            let text = format!("no sign of life from {}\n", silent.join(", "));
+            return with(StatusCode::SERVICE_UNAVAILABLE, TEXT, text);
+        }
+        sleep(HEALTH_LOOK).await;
+    }
+}
+
+/// What the daemon can be told.
+enum Order {
+    Reload,
+    Stop(Signal),
+    Log(String),
+    Kill(String),
+}
+
+impl Order {
+    fn parse(path: &str, query: Option<&str>) -> Option<Order> {
+        match path.split_once('/').unwrap_or((path, "")) {
+            ("reload", "") => Some(Order::Reload),
+            ("stop", "") => Some(Order::Stop(if query == Some("now") { Signal::StopNow } else { Signal::Stop })),
+            ("log", level) if !level.is_empty() => Some(Order::Log(level.to_owned())),
+            ("kill", id) if !id.is_empty() => Some(Order::Kill(id.to_owned())),
+            _ => None,
+        }
+    }
+
+    async fn carry_out(self, reach: &Reach) -> Answer {
+        match self {
+            Order::Reload => {
+                let (answer, told) = oneshot::channel();
+                // whoever asked may have gone
+                let answer = Box::new(move |reload| drop(answer.send(reload)));
+                let asked = reach.asks.send(Ask { by: "control socket", answer });
+                match (asked, told.await) {
+                    (Ok(()), Ok(reload)) => {
+                        let applied = reload.outcome == Outcome::Applied;
+                        json(if applied { StatusCode::OK } else { StatusCode::CONFLICT }, &reload)
+                    }
+                    _ => with(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the thread that reloads has ended\n"),
+                }
+            }
+            Order::Stop(signal) => match reach.signals.send(signal) {
+                Ok(()) => with(StatusCode::ACCEPTED, TEXT, "stopping\n"),
+                Err(_) => with(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the daemon has ended\n"),
+            },
+            Order::Log(level) => match level.parse::<LevelFilter>() {
+                Ok(level) => {
+                    reach.log.set_level(level);
+                    let level = level.as_str().to_lowercase();
+                    log::info!("control socket: the log's level is {level} until the next reload");
+                    with(StatusCode::OK, TEXT, level + "\n")
+                }
+                Err(_) => {
+                    let text = "no level; one of error, warn, info, debug, trace, off\n";
+                    with(StatusCode::BAD_REQUEST, TEXT, text)
+                }
+            },
+            Order::Kill(id) => match id.parse() {
+                Ok(id) if reach.control.kill(id) => with(StatusCode::OK, TEXT, "ended\n"),
+                Ok(_) => with(StatusCode::NOT_FOUND, TEXT, "there is no connection of this number\n"),
+                Err(_) => with(StatusCode::BAD_REQUEST, TEXT, "a connection has a number\n"),
+            },
+        }
+    }
+}
+
+fn page() -> Answer {
+    let mut page = with(StatusCode::OK, HTML, PAGE);
+    page.headers_mut().insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
+    page.headers_mut().insert(header::REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    page
+}
+
+/// The answer that another method is asked for.
+fn only(methods: &'static str) -> Answer {
+    let mut answer = with(StatusCode::METHOD_NOT_ALLOWED, TEXT, format!("only {methods}\n"));
+    answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(methods));
+    answer
+}
+
+fn json(status: StatusCode, value: &impl Serialize) -> Answer {
+    match serde_json::to_vec(value) {
+        Ok(text) => with(status, JSON, text),
+        Err(error) => with(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
+    }
+}
+
+fn with(status: StatusCode, kind: &'static str, body: impl Into<Bytes>) -> Answer {
+    let mut answer = Response::new(Full::new(body.into()));
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    answer
+}

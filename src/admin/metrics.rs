@@ -1,0 +1,217 @@
+//! What `GET /metrics` answers: everything that is counted, for Prometheus and its like.
+//!
+//! All values of a scrape are of one moment, so that `accepted = open + sum(closed)` holds for each
+//! listener. Label values come from fixed sets and from the configuration alone: no client can add a
+//! series.
+
+use super::status::{closed, seconds};
+use super::{Reach, Requests};
+use crate::board::{Now, Stage};
+use crate::metrics::{BOUNDS, Times, Totals};
+use crate::server::Report;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet};
+use prometheus_client::metrics::MetricType;
+use prometheus_client::registry::{Registry, Unit};
+use std::fmt;
+use std::time::SystemTime;
+
+/// The listener's name under which those are counted of which nothing is left; no listener can have it.
+const REMOVED: &str = "(removed)";
+
+/// The metrics of now, as a text.
+///
+/// # Errors
+///
+/// None, as a `String` takes all that is written to it.
+pub(super) fn encode(reach: &Reach, requests: &Requests, openmetrics: bool) -> Result<String, fmt::Error> {
+    let scrape = Scrape {
+        report: reach.control.report(),
+        now: reach.board.read(),
+        started: reach.board.started,
+        accept: {
+            let accept = reach.control.accept_counters();
+            [accept.client_errors.get(), accept.pauses.get(), accept.shed.get()]
+        },
+        dropped: reach.log.dropped(),
+        requests: requests.read(),
+    };
+    // whoever does not answer this shows at the next scrape
+    reach.control.ask_threads();
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(scrape));
+    let mut text = String::new();
+    if openmetrics {
+        prometheus_client::encoding::text::encode(&mut text, &registry)?;
+    } else {
+        prometheus_client::encoding::prometheus_text::encode(&mut text, &registry)?;
+    }
+    Ok(text)
+}
+
+/// All values of one moment.
+#[derive(Debug)]
+struct Scrape {
+    report: Report,
+    now: Now,
+    started: SystemTime,
+    /// Failed accepts, pauses, and clients sent away.
+    accept: [u64; 3],
+    /// Lines of the log.
+    dropped: u64,
+    /// Requests by status code.
+    requests: Vec<(u16, u64)>,
+}
+
+type Labels = Vec<(&'static str, String)>;
+
+impl Scrape {
+    /// Each listener with what was counted for it; all that are gone are one.
+    fn listeners(&self) -> Vec<(String, Totals)> {
+        let mut all: Vec<_> = self.report.listeners.iter().map(|one| (one.service.name.clone(), one.totals)).collect();
+        if self.report.past.accepted > 0 {
+            all.push((REMOVED.to_owned(), self.report.past));
+        }
+        all
+    }
+}
+
+impl Collector for Scrape {
+    fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        let mut to = Families(encoder);
+        let listeners = self.listeners();
+        let by_listener = |value: fn(&Totals) -> u64| {
+            listeners.iter().map(move |(name, totals)| (vec![("listener", name.clone())], value(totals)))
+        };
+        to.counters("shoutd_connections_accepted", "Connections taken over", None, by_listener(|all| all.accepted))?;
+        to.gauges("shoutd_connections_open", "Connections that are open", None, by_listener(Totals::open))?;
+        let ends = listeners.iter().flat_map(|(name, totals)| {
+            closed(totals)
+                .map(|(reason, count)| (vec![("listener", name.clone()), ("reason", reason.word().to_owned())], count))
+        });
+        to.counters("shoutd_connections_closed", "Connections that ended, by their end reason", None, ends)?;
+        let most = [(Labels::new(), self.report.max_connections as u64)];
+        to.gauges("shoutd_connections_max", "Connections that may be open at once", None, most)?;
+        let bytes = Some(&Unit::Bytes);
+        to.counters("shoutd_received", "Bytes that came from clients", bytes, by_listener(|all| all.bytes_in))?;
+        to.counters("shoutd_sent", "Bytes that went to clients", bytes, by_listener(|all| all.bytes_out))?;
+        to.counters("shoutd_messages", "Messages; under stream, reads", None, by_listener(|all| all.messages))?;
+        to.counters("shoutd_messages_too_long", "Messages over max_message", None, by_listener(|all| all.too_long))?;
+        let help = "Messages that said they were longer than what came of them";
+        to.counters("shoutd_messages_cut_short", help, None, by_listener(|all| all.cut_short))?;
+        let help = "Texts that a step could not decode, and told so";
+        to.counters("shoutd_messages_bad_input", help, None, by_listener(|all| all.bad_input))?;
+        let help = "From the moment that something could be read until the socket took the answer";
+        to.histograms("shoutd_answer", help, &listeners, |all| &all.answer_times)?;
+        let help = "What the framing and the steps took of an answer";
+        to.histograms("shoutd_transform", help, &listeners, |all| &all.transform_times)?;
+
+        let [errors, pauses, shed] = self.accept;
+        let shed = [(vec![("reason", "shed".to_owned())], shed)];
+        to.counters("shoutd_connections_refused", "Connections closed at once, by reason", None, shed)?;
+        to.counter("shoutd_accept_errors", "Failures of accept that were the client's or the network's", errors)?;
+        to.counter("shoutd_accept_pauses", "Times that accepting paused for lack of descriptors or memory", pauses)?;
+
+        let workers = || self.report.workers.iter().map(|worker| (vec![("worker", worker.name.clone())], worker));
+        let open = workers().map(|(labels, worker)| (labels, worker.open as u64));
+        to.gauges("shoutd_worker_connections", "Connections that a worker has", None, open)?;
+        let accepted = workers().map(|(labels, worker)| (labels, worker.accepted));
+        to.counters("shoutd_worker_connections_accepted", "Connections that a worker has taken over", None, accepted)?;
+        let silence = workers().map(|(labels, worker)| (labels, worker.silence.as_secs_f64()));
+        let help = "How long a worker has owed a sign of life; each scrape asks for one";
+        to.gauges("shoutd_worker_silence", help, Some(&Unit::Seconds), silence)?;
+
+        let (applied, refused) = self.now.reloads;
+        let reloads = [("applied", applied), ("refused", refused)];
+        let reloads = reloads.map(|(result, count)| (vec![("result", result.to_owned())], count));
+        to.counters("shoutd_reloads", "Reloads, by what came of them", None, reloads)?;
+        let help = "1 at the start, one more for each reload that was applied";
+        to.gauge("shoutd_config_generation", help, self.now.generation)?;
+        let help = "1 if the last reload was refused, so that an older configuration runs on";
+        to.gauge("shoutd_config_stale", help, u64::from(self.now.stale))?;
+        let help = "Keys that a reload changed and that need a restart";
+        to.gauge("shoutd_config_restart_pending", help, self.now.restart_pending.len() as u64)?;
+        let help = "When the configuration that runs was taken up";
+        to.gauge("shoutd_config_last_success_timestamp_seconds", help, since_epoch(self.now.since))?;
+        let help = "1 while the daemon serves those who are connected to their end";
+        to.gauge("shoutd_draining", help, u64::from(self.now.stage != Stage::Serving))?;
+        to.counter("shoutd_log_dropped", "Lines of the log that nobody read fast enough", self.dropped)?;
+        let requests = self.requests.iter().map(|(code, count)| (vec![("code", code.to_string())], *count));
+        to.counters("shoutd_admin_requests", "HTTP requests that were answered, by status code", None, requests)?;
+        let mut build = to.0.encode_descriptor("shoutd_build", "The program", None, MetricType::Info)?;
+        build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
+        let help = "When the process was started";
+        to.gauge("process_start_time_seconds", help, since_epoch(self.started))
+    }
+}
+
+fn since_epoch(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).map_or(0.0, |since| since.as_secs_f64())
+}
+
+/// Writes families of metrics.
+struct Families<'e>(DescriptorEncoder<'e>);
+
+impl Families<'_> {
+    fn counter(&mut self, name: &str, help: &str, value: u64) -> fmt::Result {
+        self.counters(name, help, None, [(Labels::new(), value)])
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl EncodeGaugeValue) -> fmt::Result {
+        self.gauges(name, help, None, [(Labels::new(), value)])
+    }
+
+    fn counters<V: EncodeCounterValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        values: impl IntoIterator<Item = (Labels, V)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Counter)?;
+        values.into_iter().try_for_each(|(labels, value)| {
+            with(&mut family, &labels, |metric| metric.encode_counter::<NoLabelSet, V, u64>(&value, None))
+        })
+    }
+
+    fn gauges<V: EncodeGaugeValue>(
+        &mut self,
+        name: &str,
+        help: &str,
+        unit: Option<&Unit>,
+        values: impl IntoIterator<Item = (Labels, V)>,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        values
+            .into_iter()
+            .try_for_each(|(labels, value)| with(&mut family, &labels, |metric| metric.encode_gauge(&value)))
+    }
+
+    fn histograms(
+        &mut self,
+        name: &str,
+        help: &str,
+        listeners: &[(String, Totals)],
+        times: fn(&Totals) -> &Times,
+    ) -> fmt::Result {
+        let mut family = self.0.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        for (name, totals) in listeners {
+            let times = times(totals);
+            let bounds = BOUNDS.iter().map(|nanos| seconds(*nanos)).chain([f64::INFINITY]);
+            let buckets: Vec<_> = bounds.zip(times.counts).collect();
+            let (sum, count) = (seconds(times.nanos), times.counts.iter().sum());
+            with(&mut family, &vec![("listener", name.clone())], |metric| {
+                metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+            })?;
+        }
+        Ok(())
+    }
+}
+
+fn with(
+    family: &mut MetricEncoder<'_>,
+    labels: &Labels,
+    write: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
+) -> fmt::Result {
+    if labels.is_empty() { write(family) } else { write(&mut family.encode_family(labels)?) }
+}
