@@ -1,7 +1,7 @@
 //! Whether a thread still does its work: it is asked, and answers when it has come to the next.
 
 use crate::deadlines::Moment;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 /// Questions asked of one thread, and the last one that it answered.
@@ -11,6 +11,8 @@ pub struct Pulse {
     answered: AtomicU64,
     /// When the first question was asked that may not be answered, in milliseconds.
     since: AtomicU64,
+    /// Whether the thread has ended; then it is told of by other means.
+    ended: AtomicBool,
 }
 
 impl Pulse {
@@ -27,10 +29,15 @@ impl Pulse {
         self.answered.store(self.asked.load(Relaxed), Relaxed);
     }
 
-    /// Whether the last question was answered.
+    /// Says that the thread has ended, and owes no answer any more.
+    pub fn end(&self) {
+        self.ended.store(true, Relaxed);
+    }
+
+    /// Whether no answer is owed.
     #[must_use]
     pub fn is_answered(&self) -> bool {
-        self.answered.load(Relaxed) == self.asked.load(Relaxed)
+        self.answered.load(Relaxed) == self.asked.load(Relaxed) || self.ended.load(Relaxed)
     }
 
     /// How long an answer has been owed.

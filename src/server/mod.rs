@@ -150,7 +150,7 @@ impl Server {
             pulse: Arc::clone(&handle.pulse),
             bell: Arc::clone(handle.post.bell()),
         };
-        let accepting = Beat { name: "acceptor".to_owned(), pulse, bell };
+        let accepting = Beat { name: "acceptor".to_owned(), pulse: Arc::clone(&pulse), bell };
         let control = Control(Arc::new(Inner {
             clock,
             orders,
@@ -170,15 +170,17 @@ impl Server {
         let mut server = Server { control, threads: Vec::new(), events };
         // workers first, so that whoever is accepted is served
         for (n, worker) in workers.into_iter().enumerate() {
-            server.spawn(format!("worker-{n}"), &events_in, move || worker.run())?;
+            let pulse = worker.handle().pulse;
+            server.spawn(format!("worker-{n}"), pulse, &events_in, move || worker.run())?;
         }
-        server.spawn("acceptor".to_owned(), &events_in, move || acceptor.run())?;
+        server.spawn("acceptor".to_owned(), pulse, &events_in, move || acceptor.run())?;
         Ok(server)
     }
 
     fn spawn(
         &mut self,
         name: String,
+        pulse: Arc<Pulse>,
         events: &Sender<Event>,
         run: impl FnOnce() -> io::Result<()> + Send + 'static,
     ) -> io::Result<()> {
@@ -189,6 +191,7 @@ impl Server {
                 Ok(Err(error)) => Some(plain(error)),
                 Err(_) => Some("it panicked".to_owned()),
             };
+            pulse.end();
             // nobody listens once the server was dropped
             let _ = events.send(Event::ThreadEnded { name: said, fault });
         })?);

@@ -34,12 +34,21 @@ impl Process {
         let file = folder.path().join("config.toml");
         std::fs::write(&file, config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_shoutd"));
-        command.arg("-c").arg(&file).env_remove("SHOUTD_LOG").env_remove("NOTIFY_SOCKET");
+        command
+            .arg("-c")
+            .arg(&file)
+            .env_remove("SHOUTD_LOG")
+            .env_remove("NOTIFY_SOCKET")
+            .env_remove("RUNTIME_DIRECTORY");
         Process::run(folder, change(&mut command))
     }
 
     /// Starts `command`, which is the program or something that starts it.
     pub fn run(folder: TempDir, command: &mut Command) -> Process {
+        if !command.get_envs().any(|(name, _)| name == "RUNTIME_DIRECTORY") {
+            // its control socket lies with it
+            command.env("RUNTIME_DIRECTORY", folder.path());
+        }
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let said = Arc::<Mutex<Vec<String>>>::default();
         let (lines, into) = (BufReader::new(child.stderr.take().unwrap()), Arc::clone(&said));

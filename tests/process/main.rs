@@ -6,6 +6,7 @@
 mod common;
 mod harness;
 
+mod admin; // status, metrics, the page, orders by the control socket
 mod clients; // netcat, socat, the blog's own client
 mod cookbook; // the recipes under config/cookbook
 mod log; // formats, access records, what hostile bytes become
