@@ -36,7 +36,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -136,13 +136,13 @@ impl Admin {
 }
 
 /// Opens the control socket; in a place of our choice, the folder is made.
-fn open_control(path: &PathBuf, make: bool) -> Result<Arc<Listening>, BindError> {
+fn open_control(path: &Path, make: bool) -> Result<Arc<Listening>, BindError> {
     if make && let Some(folder) = path.parent() {
         place::make(folder)
             .map_err(|error| BindError::told(format!("cannot make {}: {}", folder.display(), plain(error))))?;
     }
     let options = listener::Options { backlog: BACKLOG, mode: Some(0o600), ..listener::Options::default() };
-    let opened = Listening::open(&Address::Unix(path.clone()), &options, &mut Pool::new())?;
+    let opened = Listening::open(&Address::Unix(path.to_owned()), &options, &mut Pool::new())?;
     opened.into_iter().next().ok_or_else(|| BindError::told("there is no socket".to_owned()))
 }
 
