@@ -98,6 +98,10 @@ pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Pat
     let (admin, looked_at) = admin(&top.table("admin"), folder);
     for address in &looked_at {
         claim(&mut claims, address, notes);
+        if !address.get_ref().is_loopback() {
+            let what = "whoever reaches this address sees the status of the daemon and where its clients come from";
+            notes.warn(address.span(), what);
+        }
     }
     notes.unknown(file, "", MEANT);
     let settings = Settings { listeners, workers, max_connections, drain, access };

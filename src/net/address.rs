@@ -135,6 +135,17 @@ impl Address {
         }
     }
 
+    /// Whether only this host reaches it, as far as that can be seen without resolving a name.
+    #[must_use]
+    pub fn is_loopback(&self) -> bool {
+        match self {
+            Address::Tcp { host, .. } => {
+                is_localhost(host) || unscoped(host).parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+            }
+            Address::Unix(_) => true,
+        }
+    }
+
     /// Whether a socket at `local` is one that binding this address gives.
     #[must_use]
     pub fn means(&self, local: &Local) -> bool {
