@@ -2,6 +2,7 @@
 //!
 //! The daemon itself is behind `run`; nothing here serves anybody.
 
+mod control;
 mod explain;
 mod help;
 mod steps;
@@ -16,6 +17,7 @@ use crate::transform::{About, InvalidUtf8, OnError, OnUnmappable};
 use crate::{daemon, framing};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Args, CommandFactory, Parser, Subcommand, ValueHint};
+use log::LevelFilter;
 use serde::Serialize;
 use std::ffi::OsString;
 use std::io::{self, Write};
@@ -67,6 +69,56 @@ enum Verb {
         /// Print a table of Markdown instead, with the bound of each step's growth and its rule
         #[arg(long, conflicts_with = "json")]
         markdown: bool,
+    },
+    /// Tell how the running daemon is: listeners, connections, rates, configuration
+    #[command(after_help = help::STATUS)]
+    Status {
+        #[command(flatten)]
+        daemon: control::Daemon,
+        /// Print JSON instead: one object
+        #[arg(long)]
+        json: bool,
+    },
+    /// List the open connections of the running daemon
+    #[command(after_help = help::CONNECTIONS)]
+    Connections(control::Listing),
+    /// Let the running daemon take up its edited configuration, and tell what changed
+    #[command(after_help = help::RELOAD)]
+    Reload {
+        #[command(flatten)]
+        daemon: control::Daemon,
+        /// Exit with 10 where some keys need a restart
+        #[arg(long)]
+        strict: bool,
+        /// Print JSON instead: one object
+        #[arg(long)]
+        json: bool,
+    },
+    /// Stop the running daemon once its clients have had their answers, and wait for its end
+    #[command(after_help = help::STOP)]
+    Stop {
+        #[command(flatten)]
+        daemon: control::Daemon,
+        /// Close everything at once
+        #[arg(long)]
+        now: bool,
+    },
+    /// Change how much the running daemon logs, until it is reloaded
+    #[command(after_help = help::LOG)]
+    Log {
+        #[command(flatten)]
+        daemon: control::Daemon,
+        /// The least important messages that are logged: error, warn, info, debug, trace, or off
+        level: LevelFilter,
+    },
+    /// End connections of the running daemon by their numbers
+    #[command(after_help = help::KILL)]
+    Kill {
+        #[command(flatten)]
+        daemon: control::Daemon,
+        /// A number that `shoutd connections` shows
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<u64>,
     },
     /// Print the systemd unit for this program where it lies, to install it without a package
     #[command(after_help = help::UNIT)]
@@ -150,6 +202,12 @@ impl Cli {
             Verb::Transforms { json: true, .. } => print_json(&steps::rows()),
             Verb::Transforms { markdown: true, .. } => print(&steps::markdown()),
             Verb::Transforms { .. } => print(&steps::table()),
+            Verb::Status { daemon, json } => control::status(&daemon, path, json),
+            Verb::Connections(asked) => control::connections(&asked, path),
+            Verb::Reload { daemon, strict, json } => control::reload(&daemon, path, strict, json),
+            Verb::Stop { daemon, now } => control::stop(&daemon, path, now),
+            Verb::Log { daemon, level } => control::log(&daemon, path, level),
+            Verb::Kill { daemon, ids } => control::kill(&daemon, path, &ids),
             Verb::Unit => unit::run(path),
             Verb::Unknown(words) => Err(unknown(&words)),
         }

@@ -13,6 +13,7 @@ pub mod place;
 mod rates;
 pub mod status;
 
+pub(crate) use lines::{bytes, columns, words};
 pub use rates::{Rates, Sampler};
 pub use status::Status;
 

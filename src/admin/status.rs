@@ -220,7 +220,7 @@ impl Status {
             config: Config {
                 file: match now.source {
                     Source::BuiltIn => None,
-                    Source::File(path) => Some(path.display().to_string()),
+                    Source::File(path) => Some(std::path::absolute(&path).unwrap_or(path).display().to_string()),
                 },
                 generation: now.generation,
                 stale: now.stale,

@@ -29,15 +29,21 @@ Examples:
   shoutd config --full > my.toml                 begin a file: every key, and what it means
   echo Grüße | shoutd transform uppercase        try a transform, without any network
   shoutd transforms                              list all steps
+  shoutd status                                  how the running daemon is
+  shoutd reload                                  let it take up its edited configuration
 
 Files:
   /etc/shoutd/config.toml  the configuration, if -c names no other; without it, these lines:
       listen = \"localhost:5000\"
       buffer_size = 1024
       transform = \"uppercase\"
+  /run/shoutd/control.sock  the control socket of root's daemon and of the service; others are beside
+      it, or in the user's own runtime directory
 
 Signals:
   SIGTERM, SIGINT  end it when open connections have had their answers; a second one at once
+  SIGHUP           take up the edited configuration, as `shoutd reload` does
+  SIGUSR1          write the status to the log
 
 Environment:
   SHOUTD_LOG  how much is logged, whatever `level` says: error, warn, info, debug, trace or off
@@ -47,6 +53,8 @@ Exit codes:
    0  good
    1  failed while running
    2  the command line is wrong
+  10  applied, and some keys need a restart (reload --strict)
+  69  no daemon runs that could be asked
   70  a fault of shoutd's own
   71  the operating system refused, as when an address is taken
   77  no permission, as for ports below 1024
@@ -91,6 +99,43 @@ Examples:
   shoutd transforms
   shoutd transforms --json
   shoutd transforms --markdown";
+
+pub(super) const STATUS: &str = "\
+It asks the daemon that runs with the same configuration, by its control socket, and starts none.
+
+Examples:
+  shoutd status
+  shoutd status -c my.toml --json
+  curl --unix-socket /run/shoutd/control.sock http://shoutd/status";
+
+pub(super) const CONNECTIONS: &str = "\
+Examples:
+  shoutd connections                             the oldest first
+  shoutd connections --sort received --limit 10
+  shoutd connections --listener feed --peer 192.0.2.
+  shoutd connections --json";
+
+pub(super) const RELOAD: &str = "\
+The whole file is checked and its tests are run; then all of it is applied, or nothing. Who is
+connected goes on, with the new transform and limits from the next message on.
+
+Examples:
+  shoutd reload
+  shoutd reload --strict                         exit code 10 where some keys need a restart";
+
+pub(super) const STOP: &str = "\
+Examples:
+  shoutd stop                                    waits for the clients, and for the end
+  shoutd stop --now                              does not wait for any client";
+
+pub(super) const LOG: &str = "\
+Examples:
+  shoutd log debug
+  shoutd log info -c my.toml";
+
+pub(super) const KILL: &str = "\
+Example:
+  shoutd kill 17 42";
 
 pub(super) const UNIT: &str = "\
 The unit starts this program from where it lies, with the file that -c names, else with

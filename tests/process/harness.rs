@@ -34,12 +34,7 @@ impl Process {
         let file = folder.path().join("config.toml");
         std::fs::write(&file, config).unwrap();
         let mut command = Command::new(env!("CARGO_BIN_EXE_shoutd"));
-        command
-            .arg("-c")
-            .arg(&file)
-            .env_remove("SHOUTD_LOG")
-            .env_remove("NOTIFY_SOCKET")
-            .env_remove("RUNTIME_DIRECTORY");
+        command.arg("-c").arg(&file).env_remove("SHOUTD_LOG").env_remove("NOTIFY_SOCKET");
         Process::run(folder, change(&mut command))
     }
 

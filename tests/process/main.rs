@@ -8,6 +8,7 @@ mod harness;
 
 mod admin; // status, metrics, the page, orders by the control socket
 mod clients; // netcat, socat, the blog's own client
+mod control; // the verbs that talk to a running daemon
 mod cookbook; // the recipes under config/cookbook
 mod log; // formats, access records, what hostile bytes become
 mod overload; // too many clients, too few descriptors, a log that nobody reads
