@@ -9,6 +9,8 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+/// Where systemd says which folder is the service's (`systemd.exec(5)`).
+const RUNTIME_DIRECTORY: &str = "RUNTIME_DIRECTORY";
 /// The folder of root's daemons, and of the service under systemd.
 const SYSTEM: &str = "/run/shoutd";
 
@@ -27,7 +29,7 @@ pub fn socket(socket: &ControlSocket, source: &Source) -> Option<PathBuf> {
 #[must_use]
 pub fn folder() -> PathBuf {
     let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
-    if let Some(given) = named("RUNTIME_DIRECTORY") {
+    if let Some(given) = named(RUNTIME_DIRECTORY) {
         let first = given.as_bytes().split(|byte| *byte == b':').next().unwrap_or_default();
         return PathBuf::from(OsString::from(std::ffi::OsStr::from_bytes(first)));
     }
@@ -47,23 +49,23 @@ pub fn folder() -> PathBuf {
 ///
 /// When it cannot be made, or others could put something in it.
 pub fn make(folder: &Path) -> io::Result<()> {
-    let is_roots = folder == Path::new(SYSTEM);
-    let result = DirBuilder::new().mode(if is_roots { 0o755 } else { 0o700 }).create(folder);
-    match result {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-            let found = fs::symlink_metadata(folder)?;
-            let closed = found.permissions().mode() & 0o022 == 0;
-            let user = rustix::process::getuid().as_raw();
-            if found.is_dir() && closed && [0, user].contains(&found.uid())
-                || std::env::var_os("RUNTIME_DIRECTORY").is_some()
-            {
-                Ok(())
-            } else {
-                Err(io::Error::other(format!("{} belongs to somebody else, or is open to others", folder.display())))
-            }
-        }
-        result => result,
+    let is_systems = folder == Path::new(SYSTEM);
+    let mode = if is_systems { 0o755 } else { 0o700 };
+    match DirBuilder::new().mode(mode).create(folder) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+        result => return result,
     }
+    // systemd leaves a link to where the folder of a dynamic user was; in /run only root puts links
+    if is_systems && let Ok(target) = fs::read_link(folder) {
+        DirBuilder::new().mode(mode).recursive(true).create(Path::new("/run").join(target))?;
+    }
+    let found = if is_systems { fs::metadata(folder)? } else { fs::symlink_metadata(folder)? };
+    let owners = [0, rustix::process::getuid().as_raw()];
+    let is_ours = found.is_dir() && found.permissions().mode() & 0o022 == 0 && owners.contains(&found.uid());
+    if is_ours || std::env::var_os(RUNTIME_DIRECTORY).is_some() {
+        return Ok(());
+    }
+    Err(io::Error::other("it belongs to somebody else, or is open to others"))
 }
 
 /// The socket's name: one for the usual configuration, and one for each other.

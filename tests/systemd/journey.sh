@@ -191,14 +191,14 @@ check 'a reload of a wrong configuration fails, for whoever ordered it to see' \
 check 'the journal has the mistake with its place and its cure, as an error' \
     shoutd_said 'did you mean `listen`?' -p err..err
 check 'the service is active still' is "$(prop ActiveState) $(prop SubState)" 'active running'
-check 'and says that its configuration is stale' has "$(shoutd status)" stale
+check 'and says that its configuration is stale' has "$(shoutd status)" STALE
 check 'and the old configuration runs on' answers localhost 5001
 check 'also for who was connected' exchange 'after a refused reload'
 configure 'listen = "localhost:5001"' 'transform = "lowercase"'
 kill -HUP "$(prop MainPID)"
 lowers() { [ "$(printf 'HELLO' | nc -N -w 5 localhost 5001)" = hello ]; }
 check 'SIGHUP does the same as a reload' within 5 lowers
-check 'and after it nothing is stale' not has "$(shoutd status)" stale
+check 'and after it nothing is stale' not has "$(shoutd status)" STALE
 exec {client}>&-
 check 'the control socket is for the user of the service and for root alone' \
     is "$(stat -c '%a %F' /run/shoutd/control.sock)" '600 socket'
