@@ -182,6 +182,21 @@ fn accepted_is_open_and_closed_at_every_scrape() {
     process.end();
 }
 
+#[test]
+fn the_readme_lists_every_metric() {
+    let process = Process::start(LOOKED_AT);
+    let (_, _, text) = process.public("GET", "/metrics");
+    let names = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let readme = include_str!("../../README.md");
+    let mut count = 0;
+    for name in names {
+        assert!(readme.contains(&format!("`{name}`")), "the README does not name {name}");
+        count += 1;
+    }
+    assert!(count > 25, "{count}");
+    process.end();
+}
+
 /// f54: whoever looks, slowly or with malice, costs clients nothing.
 #[test]
 fn hostile_scrapers_cost_clients_nothing_and_good_ones_are_answered() {
