@@ -60,15 +60,15 @@ pub(super) async fn answer(
 async fn route(request: &Request<Incoming>, entrance: Entrance, reach: &Reach, requests: &Requests) -> Answer {
     let (method, path) = (request.method(), request.uri().path());
     let looks = [Method::GET, Method::HEAD].contains(method);
-    if entrance == Entrance::Public && !looks {
-        return only("GET, HEAD");
-    }
     if let Some(order) = path.strip_prefix('/').filter(|_| entrance == Entrance::Control)
         && let Some(order) = Order::parse(order, request.uri().query())
     {
         return if method == Method::POST { order.carry_out(reach).await } else { only("POST") };
     }
-    let known = match path {
+    if !looks {
+        return only("GET, HEAD");
+    }
+    match path {
         "/" => page(),
         "/status" => json(StatusCode::OK, &Status::of(reach)),
         "/connections" if entrance == Entrance::Control => {
@@ -88,9 +88,8 @@ async fn route(request: &Request<Incoming>, entrance: Entrance, reach: &Reach, r
             Stage::Serving => with(StatusCode::OK, TEXT, "ok\n"),
             Stage::Draining | Stage::Stopping => with(StatusCode::SERVICE_UNAVAILABLE, TEXT, "stopping\n"),
         },
-        _ => return with(StatusCode::NOT_FOUND, TEXT, "there is nothing here; / is a page that shows the daemon\n"),
-    };
-    if looks { known } else { only("GET, HEAD") }
+        _ => with(StatusCode::NOT_FOUND, TEXT, "there is nothing here; / is a page that shows the daemon\n"),
+    }
 }
 
 /// Whether every thread gives a sign of life.

@@ -2,7 +2,7 @@
 //!
 //! Nobody who serves clients ever waits for it, and it waits for nobody who asks: a head must come
 //! in a second, and an answer be taken in some more; others wait in the backlog meanwhile. What is
-//! answered is in [`http`].
+//! answered is in `http`.
 
 pub mod client;
 pub mod connections;

@@ -1,7 +1,7 @@
 //! How the daemon is: what `GET /status` answers, and what `shoutd status` reads.
 //!
 //! The names here are a promise to whoever reads the JSON: fields may be added, none goes. How it is
-//! laid out for people is in [`lines`](super::lines).
+//! laid out for people is in `lines`.
 
 use super::Reach;
 use super::rates::Rates;

@@ -23,6 +23,7 @@ pub mod mailbox;
 pub mod orders;
 pub mod poll;
 pub mod pulse;
+mod stopwatch;
 pub mod stream;
 mod throttle;
 mod under_way;

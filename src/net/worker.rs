@@ -14,6 +14,7 @@ use super::orders::{Drain, Orders};
 use super::plain;
 use super::poll::{Interest, Poll};
 use super::pulse::Pulse;
+use super::stopwatch::Stopwatch;
 use super::stream::{Outcome, Peer, Stream};
 use crate::deadlines::{Clock, Deadlines, Moment};
 use crate::metrics::Counter;
@@ -23,7 +24,6 @@ use slab::Slab;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::time::Instant;
 
 /// How often, at most, a connection is read before a deadline ends it.
 const LAST_READS: usize = 16;
@@ -31,9 +31,6 @@ const LAST_READS: usize = 16;
 const MAILBOX: usize = 1024;
 /// How many errands may.
 const ERRANDS: usize = 64;
-/// In a turn of up to so many events each answer is timed; in a longer one, one of so many.
-const FEW: usize = 4;
-const TIMED: u32 = 16;
 
 /// A connection on its way from the acceptor to a worker; its place is taken.
 #[derive(Debug)]
@@ -463,36 +460,6 @@ impl Connection {
             messages: self.session.messages(),
             state: self.session.state(),
         }
-    }
-}
-
-/// Chooses the answers that are timed, so that reading the clock costs busy workers nothing.
-#[derive(Debug, Default)]
-struct Stopwatch {
-    skipped: u32,
-}
-
-/// An answer that is timed.
-#[derive(Debug, Clone, Copy)]
-struct Timed {
-    /// When it was read.
-    read: Instant,
-    /// For how many answers it stands.
-    stands_for: u64,
-}
-
-impl Stopwatch {
-    /// Times an answer in a turn of so many events, or not.
-    fn start(&mut self, events: usize) -> Option<Timed> {
-        let mut stands_for = 1;
-        if events > FEW {
-            self.skipped += 1;
-            if self.skipped < TIMED {
-                return None;
-            }
-            (self.skipped, stands_for) = (0, TIMED.into());
-        }
-        Some(Timed { read: Instant::now(), stands_for })
     }
 }
 

@@ -42,10 +42,8 @@ impl Settings {
 /// One configured service.
 #[derive(Debug)]
 pub struct Listener {
-    /// Where it listens; at least one address. Sockets that were [passed](Server::start) under its
-    /// name are used instead.
-    ///
-    /// [passed]: super::Server::start_with
+    /// Where it listens; at least one address. Sockets that were [passed](super::Server::start_with)
+    /// under its name are used instead.
     pub addresses: Vec<Address>,
     /// Options of its sockets.
     pub socket: listener::Options,

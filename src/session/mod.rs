@@ -21,6 +21,7 @@
 
 mod answer;
 mod end_reason;
+mod renewal;
 mod service;
 
 pub use answer::Desk;
@@ -212,12 +213,6 @@ impl Session {
         }
     }
 
-    /// Whether it needs a [`Context`] to be served as `service` says.
-    #[must_use]
-    pub fn lacks_context(&self, service: &Service) -> bool {
-        self.context.is_none() && service.pipeline.wants_context()
-    }
-
     /// Why it ended, or is about to.
     #[must_use]
     pub fn end_reason(&self) -> Option<EndReason> {
@@ -344,33 +339,6 @@ impl Session {
     /// Takes that the connection is lost.
     pub fn handle_failure(&mut self, reason: EndReason) {
         self.end_at_once(reason, false);
-    }
-
-    /// Takes that it is to be served as `service` says from the next message on, or, under `stream`, as
-    /// soon as the steps hold nothing back; that must [read bytes](Framing::reads_as) as it does now.
-    /// `context` is what its steps may say of it, where it [lacks](Self::lacks_context) that.
-    pub fn handle_service(&mut self, service: Arc<Service>, context: Option<Box<Context>>) {
-        if self.context.is_none() {
-            self.context = context;
-        }
-        self.held().next = Some(service);
-        self.renew_if(self.is_between_messages());
-        self.release();
-    }
-
-    /// Whether no message has begun, nor anything is held back.
-    fn is_between_messages(&self) -> bool {
-        self.held.as_ref().is_none_or(|held| held.rest.is_empty() && held.memories.are_at_rest())
-    }
-
-    /// Takes over how it is to be served, if that was said and it is the moment.
-    fn renew_if(&mut self, is_between_messages: bool) {
-        if is_between_messages && let Some(next) = self.held.as_mut().and_then(|held| held.next.take()) {
-            let Limits { buffer_size, buffer_size_max, .. } = next.limits;
-            let size = self.read_size().clamp(buffer_size, buffer_size_max);
-            self.read_size = u32::try_from(size).unwrap_or(u32::MAX);
-            self.service = next;
-        }
     }
 
     /// Takes that the daemon is stopping: the connection ends when it was quiet for `idle` from
