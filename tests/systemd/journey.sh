@@ -189,7 +189,7 @@ configure 'lisen = "localhost:5002"'
 check 'a reload of a wrong configuration fails, for whoever ordered it to see' \
     not systemctl reload shoutd.service 2> /dev/null
 check 'the journal has the mistake with its place and its cure, as an error' \
-    shoutd_said 'did you mean `listen`?' -p err..err
+    shoutd_said 'did you mean' -p err..err
 check 'the service is active still' is "$(prop ActiveState) $(prop SubState)" 'active running'
 check 'and says that its configuration is stale' has "$(shoutd status)" STALE
 check 'and the old configuration runs on' answers localhost 5001
