@@ -120,7 +120,7 @@ impl Reloader {
             return Err(Failure::new(Exit::Config, text));
         }
         let config = config::load(self.path.as_deref(), UNTOUCHED)?;
-        if config.is_empty() && self.path.is_some() {
+        if config.is_empty() && !config::is_empty(&self.current) {
             let text = format!("{}: there is nothing in it, as while it is written; {UNTOUCHED}", config.source);
             return Err(Failure::new(Exit::Config, text));
         }

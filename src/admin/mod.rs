@@ -15,7 +15,7 @@ pub mod status;
 
 pub(crate) use lines::{bytes, columns, words};
 pub use rates::{Rates, Sampler};
-pub use status::Status;
+pub use status::{Sources, Status};
 
 use crate::board::Board;
 use crate::config::{AdminSettings, ControlSocket, Source};
@@ -55,6 +55,8 @@ const HEAD_LINES: usize = 32;
 /// How long all of an exchange may take; a reload may have to wait for a name to be resolved.
 const PUBLIC_WAIT: Duration = Duration::from_secs(5);
 const CONTROL_WAIT: Duration = Duration::from_secs(150);
+/// How long a place stays taken at least, so that no number of requests keeps the machine busy.
+const PACE: Duration = Duration::from_millis(50);
 /// How soon accepting is tried again where it failed.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// How often the totals are remembered, from which rates are made.
@@ -77,6 +79,8 @@ pub struct Reach {
     pub signals: Sender<Signal>,
     /// What happens in a second.
     pub rates: Arc<Sampler>,
+    /// Where connections come from.
+    pub sources: Arc<Sources>,
 }
 
 /// Requests that were answered, by status code.
@@ -222,4 +226,7 @@ async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, entrance: Entranc
     let wait = if entrance == Entrance::Control { CONTROL_WAIT } else { PUBLIC_WAIT };
     // whoever asks wrongly, slowly or not at all has nothing to be told, and the log neither
     let _ = timeout(wait, connection).await;
+    if entrance == Entrance::Public {
+        sleep(PACE).await;
+    }
 }

@@ -74,7 +74,8 @@ fn name(source: &Source) -> String {
         Source::BuiltIn => "control-default.sock".to_owned(),
         Source::File(path) if path == Path::new(PLACE) => "control.sock".to_owned(),
         Source::File(path) => {
-            let whole = fs::canonicalize(path).or_else(|_| std::path::absolute(path)).unwrap_or_else(|_| path.clone());
+            // links are not followed: what they lead to may change while the daemon runs
+            let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
             format!("control-{:08x}.sock", hash(whole.as_os_str().as_bytes()))
         }
     }

@@ -10,13 +10,17 @@ use crate::config::Source;
 use crate::metrics::{BOUNDS, Times, Totals};
 use crate::net::address::Local;
 use crate::net::stream::Peer;
-use crate::server::{ListenerReport, Report};
+use crate::server::{Control, ListenerReport, Report};
 use crate::session::EndReason;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// How many sources of connections are told, those with the most.
 const SOURCES: usize = 20;
+/// How old that may be.
+const SOURCES_AGE: Duration = Duration::from_millis(900);
 
 /// How the daemon is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -248,7 +252,7 @@ impl Status {
                 answer: buckets(&totals.answer_times),
                 transform: buckets(&totals.transform_times),
             },
-            sources: sources(reach),
+            sources: reach.sources.now(&reach.control),
             log: Log { level: reach.log.level().as_str().to_lowercase(), dropped: reach.log.dropped() },
             peers: Vec::new(),
         }
@@ -262,7 +266,7 @@ pub(super) fn closed(totals: &Totals) -> impl Iterator<Item = (EndReason, u64)> 
 }
 
 pub(super) fn seconds(nanos: u64) -> f64 {
-    std::time::Duration::from_nanos(nanos).as_secs_f64()
+    Duration::from_nanos(nanos).as_secs_f64()
 }
 
 fn buckets(times: &Times) -> Buckets {
@@ -288,10 +292,29 @@ fn listener(report: &ListenerReport) -> Listener {
     }
 }
 
-/// Where most connections come from: an address without its port.
-fn sources(reach: &Reach) -> Vec<Origin> {
+/// Where most connections come from, as it was a second ago at most: counting them anew takes time of
+/// the workers, which whoever looks shall not cost them.
+#[derive(Debug, Default)]
+pub struct Sources(Mutex<Option<(Instant, Vec<Origin>)>>);
+
+impl Sources {
+    fn now(&self, control: &Control) -> Vec<Origin> {
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*known {
+            Some((at, sources)) if at.elapsed() < SOURCES_AGE => sources.clone(),
+            _ => {
+                let sources = sources(control);
+                *known = Some((Instant::now(), sources.clone()));
+                sources
+            }
+        }
+    }
+}
+
+/// The addresses, without their ports, that most connections come from.
+fn sources(control: &Control) -> Vec<Origin> {
     let mut counts: HashMap<String, usize> = HashMap::new();
-    for connection in reach.control.connections() {
+    for connection in control.connections() {
         *counts.entry(source(&connection.peer)).or_default() += 1;
     }
     let mut all: Vec<_> = counts.into_iter().map(|(source, open)| Origin { source, open }).collect();

@@ -120,7 +120,7 @@ impl Config {
     /// Whether nobody wrote anything in it.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.tests.is_empty() && self.effective.iter().all(|entry| entry.origin == Origin::Default)
+        self.tests.is_empty() && is_empty(&self.effective)
     }
 
     /// What the listener called `name`, or the first, does to a text.
@@ -144,6 +144,12 @@ impl Config {
             Err(Mistakes::of(&Text::new(&self.source.to_string(), &self.text), failures))
         }
     }
+}
+
+/// Whether all values are defaults that nobody wrote.
+#[must_use]
+pub fn is_empty(effective: &[Entry]) -> bool {
+    effective.iter().all(|entry| entry.origin == Origin::Default)
 }
 
 /// Where the configuration from `source` says that its control socket is; also where it is wrong

@@ -198,9 +198,8 @@ impl Worker {
     /// Lets all connections be served as was said last.
     fn renew_all(&mut self) {
         let services = self.orders.services();
-        let read_max = services.iter().map(|service| service.limits.buffer_size_max).max().unwrap_or(0);
-        if read_max > self.input.len() {
-            self.input.resize(read_max, 0);
+        for service in &*services {
+            self.make_room(service);
         }
         // connections of a listener whose framing changed keep it; they share what that makes of the new one
         let mut known: Vec<(Arc<Service>, Arc<Service>)> = Vec::new();
@@ -225,6 +224,13 @@ impl Worker {
         }
     }
 
+    /// Makes room for the reads of connections that are served so; there is never less, as others may
+    /// still be served as before.
+    fn make_room(&mut self, service: &Service) {
+        let len = self.input.len().max(service.limits.buffer_size_max);
+        self.input.resize(len, 0);
+    }
+
     fn run_errand(&mut self, errand: Errand) {
         let now = self.poll.now();
         // whoever asked may have waited long enough
@@ -245,6 +251,8 @@ impl Worker {
 
     fn welcome(&mut self, arrival: Arrival) {
         let now = self.poll.now();
+        // the acceptor may know of other settings before this worker does
+        self.make_room(&arrival.service);
         let mut session = Session::new(arrival.service, arrival.context, now);
         self.records.start(arrival.id, &arrival.peer, &session);
         let stream = arrival.stream;

@@ -217,6 +217,31 @@ fn reads_may_grow_after_a_reload() {
     assert!(client.exchange(&text) == text.to_uppercase().into_bytes());
 }
 
+/// r-room: a client that was accepted with larger reads, by a worker that had not heard of them yet, was
+/// taken for one that had ended its input.
+#[test]
+fn clients_who_come_while_reads_grow_are_answered() {
+    let daemon = Daemon::with(|plan| plan.workers(2));
+    let (address, done) = (daemon.addresses()[0], AtomicBool::new(false));
+    thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !done.load(Relaxed) {
+                    Client::connect(address).send("a").expect("A");
+                }
+            });
+        }
+        for round in 1..=200 {
+            let larger = settings("127.0.0.1:0", |plan| {
+                plan.limits.buffer_size_max = 64 * 1024 + round;
+                plan.limits.buffer_size = plan.limits.buffer_size_max;
+            });
+            daemon.control().apply(larger).unwrap();
+        }
+        done.store(true, Relaxed);
+    });
+}
+
 #[test]
 fn fewer_places_keep_those_who_have_one_and_more_let_those_in_who_wait() {
     let daemon = Daemon::start();
