@@ -290,14 +290,14 @@ impl Worker {
                 let buffer = self.input.get_mut(..len).unwrap_or_default();
                 match connection.stream.read(buffer) {
                     Outcome::Moved(n) => {
+                        connection.session.service().tally.of(self.number).bytes_in.add(n as u64);
                         let input = buffer.get_mut(..n).unwrap_or_default();
                         let timed = self.stopwatch.start(self.poll.events());
                         let answer = connection.session.handle_input(input, &mut self.desk, now);
                         let changed = timed.map(|timed| timed.read.elapsed());
                         let taken = answer_with(&connection.stream, &mut connection.session, answer, self.number);
-                        let sheet = connection.session.service().tally.of(self.number);
-                        sheet.bytes_in.add(n as u64);
                         if let (Some(timed), Some(changed)) = (timed, changed) {
+                            let sheet = connection.session.service().tally.of(self.number);
                             sheet.transform_times.add(changed, timed.stands_for);
                             if taken {
                                 sheet.answer_times.add(self.poll.began().elapsed(), timed.stands_for);
