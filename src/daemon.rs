@@ -70,7 +70,6 @@ pub fn run(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
         asks: asks.clone(),
         signals: signals_in,
         rates: Arc::default(),
-        sources: Arc::default(),
     };
     let _admin = Admin::start(&config.admin, &config.source, reach.clone())?;
 

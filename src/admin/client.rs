@@ -13,6 +13,7 @@ use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
 use std::fs;
 use std::io;
+use std::os::unix::net;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::net::UnixStream;
@@ -56,10 +57,12 @@ impl Client {
             return Ok(Client { socket: socket.to_owned(), named: String::new() });
         }
         let source = Source::of(path);
-        let found = place::socket(&config::control_socket(&source), &source).ok_or_else(|| {
+        let places = place::sockets(&config::control_socket(&source), &source);
+        let Some(first) = places.first() else {
             let text = format!("{source} says that its daemon has no control socket ([admin] socket = \"off\")");
-            Failure::new(Exit::NotRunning, text)
-        })?;
+            return Err(Failure::new(Exit::NotRunning, text));
+        };
+        let found = places.iter().find(|place| !is_nobody(place)).unwrap_or(first).clone();
         Ok(Client { socket: found, named: source.to_string() })
     }
 
@@ -109,7 +112,7 @@ impl Client {
     /// Whether a daemon is there.
     #[must_use]
     pub fn is_there(&self) -> bool {
-        std::os::unix::net::UnixStream::connect(&self.socket).is_ok()
+        net::UnixStream::connect(&self.socket).is_ok()
     }
 
     /// The path of the socket, fit to be shown.
@@ -131,9 +134,15 @@ impl Client {
     }
 }
 
-/// Daemons of the runtime directory but that at `socket`, each with how to ask it.
+/// Whether nobody is there, as far as this user may see.
+fn is_nobody(socket: &Path) -> bool {
+    let nobody = [io::ErrorKind::NotFound, io::ErrorKind::ConnectionRefused];
+    net::UnixStream::connect(socket).is_err_and(|error| nobody.contains(&error.kind()))
+}
+
+/// Daemons of the runtime directories but that at `socket`, each with how to ask it.
 fn others(socket: &Path) -> Vec<String> {
-    let entries = fs::read_dir(place::folder()).into_iter().flatten().flatten();
+    let entries = place::folders().into_iter().filter_map(|folder| fs::read_dir(folder).ok()).flatten().flatten();
     let paths = entries.map(|entry| entry.path());
     let sockets = paths.filter(|path| path.extension().is_some_and(|end| end == "sock") && path != socket);
     sockets

@@ -4,9 +4,10 @@
 //! A request is judged by its first line and its head alone; no body is ever read.
 
 use super::connections::Connection;
-use super::{Reach, Requests, Status, metrics};
+use super::{Reach, Site, Status, metrics};
 use crate::board::{Outcome, Stage};
 use crate::reload::Ask;
+use crate::server::Control;
 use crate::signals::Signal;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
@@ -16,6 +17,7 @@ use log::LevelFilter;
 use serde::Serialize;
 use std::time::Duration;
 use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::{Instant, sleep};
 
 /// The page for people.
@@ -46,18 +48,14 @@ pub(super) enum Entrance {
 pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Answers `request`.
-pub(super) async fn answer(
-    request: Request<Incoming>,
-    entrance: Entrance,
-    reach: &Reach,
-    requests: &Requests,
-) -> Answer {
-    let answer = route(&request, entrance, reach, requests).await;
-    requests.count(answer.status());
+pub(super) async fn answer(request: Request<Incoming>, entrance: Entrance, site: &Site) -> Answer {
+    let answer = route(&request, entrance, site).await;
+    site.requests.count(answer.status());
     answer
 }
 
-async fn route(request: &Request<Incoming>, entrance: Entrance, reach: &Reach, requests: &Requests) -> Answer {
+async fn route(request: &Request<Incoming>, entrance: Entrance, site: &Site) -> Answer {
+    let reach = &site.reach;
     let (method, path) = (request.method(), request.uri().path());
     let looks = [Method::GET, Method::HEAD].contains(method);
     if let Some(order) = path.strip_prefix('/').filter(|_| entrance == Entrance::Control)
@@ -70,15 +68,18 @@ async fn route(request: &Request<Incoming>, entrance: Entrance, reach: &Reach, r
     }
     match path {
         "/" => page(),
-        "/status" => json(StatusCode::OK, &Status::of(reach)),
+        "/status" => {
+            let sources = site.sources.read(&reach.control).await;
+            json(StatusCode::OK, &Status { sources, ..Status::of(reach) })
+        }
         "/connections" if entrance == Entrance::Control => {
-            let all = reach.control.connections();
+            let all = apart(&reach.control, Control::connections).await.unwrap_or_default();
             json(StatusCode::OK, &all.iter().map(Connection::from).collect::<Vec<_>>())
         }
         "/metrics" => {
             let accepted = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
             let openmetrics = accepted.into_iter().any(|value| value.contains("application/openmetrics-text"));
-            match metrics::encode(reach, requests, openmetrics) {
+            match metrics::encode(reach, &site.requests, openmetrics) {
                 Ok(text) => with(StatusCode::OK, if openmetrics { OPENMETRICS } else { PROMETHEUS }, text),
                 Err(error) => with(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
             }
@@ -92,16 +93,28 @@ async fn route(request: &Request<Incoming>, entrance: Entrance, reach: &Reach, r
     }
 }
 
+/// What waits for workers is done on a thread of its own, as the others who ask would wait with it;
+/// nothing, where it panicked.
+pub(super) async fn apart<T: Send + 'static>(
+    control: &Control,
+    ask: impl FnOnce(&Control) -> T + Send + 'static,
+) -> Option<T> {
+    let control = control.clone();
+    spawn_blocking(move || ask(&control)).await.ok()
+}
+
 /// Whether every thread gives a sign of life.
 async fn health(reach: &Reach) -> Answer {
     reach.control.ask_threads();
     let deadline = Instant::now() + HEALTH_WAIT;
     loop {
-        let silent = reach.control.silent_threads(Duration::ZERO);
+        let late = Instant::now() >= deadline;
+        // whoever was asked by another just now is not silent for that
+        let silent = reach.control.silent_threads(if late { HEALTH_WAIT / 2 } else { Duration::ZERO });
         if silent.is_empty() {
             return with(StatusCode::OK, TEXT, "ok\n");
         }
-        if Instant::now() >= deadline {
+        if late {
             let text = format!("no sign of life from {}\n", silent.join(", "));
             return with(StatusCode::SERVICE_UNAVAILABLE, TEXT, text);
         }
@@ -159,8 +172,11 @@ impl Order {
                     with(StatusCode::BAD_REQUEST, TEXT, text)
                 }
             },
-            Order::Kill(id) => match id.parse() {
-                Ok(id) if reach.control.kill(id) => with(StatusCode::OK, TEXT, "ended\n"),
+            Order::Kill(id) => match id.parse::<u64>() {
+                Ok(id) if apart(&reach.control, move |control| control.kill(id)).await == Some(true) => {
+                    log::info!("control socket: connection {id} was ended");
+                    with(StatusCode::OK, TEXT, "ended\n")
+                }
                 Ok(_) => with(StatusCode::NOT_FOUND, TEXT, "there is no connection of this number\n"),
                 Err(_) => with(StatusCode::BAD_REQUEST, TEXT, "a connection has a number\n"),
             },

@@ -1,8 +1,8 @@
 //! The admin thread: HTTP for whoever looks at the daemon or tells it something.
 //!
 //! Nobody who serves clients ever waits for it, and it waits for nobody who asks: a head must come
-//! in a second, and an answer be taken in some more; others wait in the backlog meanwhile. What is
-//! answered is in `http`.
+//! in a second, and an answer be taken in some more; others wait in the backlog meanwhile. Where they
+//! do, whoever is slow goes sooner. What is answered is in `http`.
 
 pub mod client;
 pub mod connections;
@@ -15,7 +15,8 @@ pub mod status;
 
 pub(crate) use lines::{bytes, columns, words};
 pub use rates::{Rates, Sampler};
-pub use status::{Sources, Status};
+use status::Sources;
+pub use status::Status;
 
 use crate::board::Board;
 use crate::config::{AdminSettings, ControlSocket, Source};
@@ -42,7 +43,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 use tokio::time::{interval, sleep, timeout};
 
 /// How many may ask at once, at each socket; others wait in its backlog.
@@ -57,12 +58,15 @@ const PUBLIC_WAIT: Duration = Duration::from_secs(5);
 const CONTROL_WAIT: Duration = Duration::from_secs(150);
 /// How long a place stays taken at least, so that no number of requests keeps the machine busy.
 const PACE: Duration = Duration::from_millis(50);
+/// How long an exchange at a public address may take while all places are taken, so that a thousand
+/// who are slow do not keep a scraper waiting until it gives up.
+const CROWDED_WAIT: Duration = Duration::from_millis(100);
 /// How soon accepting is tried again where it failed.
 const ACCEPT_RETRY: Duration = Duration::from_millis(100);
 /// How often the totals are remembered, from which rates are made.
 const SAMPLE_EVERY: Duration = Duration::from_secs(1);
-/// How many connections may wait.
-const BACKLOG: u32 = 128;
+/// How many connections may wait; a SYN that finds no room comes again only after a second or more.
+const BACKLOG: u32 = 1024;
 
 /// What the admin thread can reach of the daemon.
 #[derive(Clone)]
@@ -79,8 +83,6 @@ pub struct Reach {
     pub signals: Sender<Signal>,
     /// What happens in a second.
     pub rates: Arc<Sampler>,
-    /// Where connections come from.
-    pub sources: Arc<Sources>,
 }
 
 /// Requests that were answered, by status code.
@@ -88,6 +90,15 @@ pub struct Reach {
 struct Requests(Mutex<BTreeMap<u16, u64>>);
 
 impl Requests {
+    /// Counts what the library answered by itself, as the head was none.
+    fn count_refused(&self, error: &hyper::Error) {
+        if error.is_parse_too_large() {
+            self.count(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE);
+        } else if error.is_parse() {
+            self.count(StatusCode::BAD_REQUEST);
+        }
+    }
+
     fn count(&self, status: StatusCode) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(status.as_u16()).or_default() += 1;
     }
@@ -95,6 +106,13 @@ impl Requests {
     fn read(&self) -> Vec<(u16, u64)> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().map(|(code, count)| (*code, *count)).collect()
     }
+}
+
+/// What all who ask share.
+struct Site {
+    reach: Reach,
+    requests: Requests,
+    sources: Sources,
 }
 
 /// The running admin thread. Keep it until the end: dropped, its control socket is not found any more.
@@ -160,14 +178,14 @@ fn serve(doors: Vec<(Entrance, Arc<Listening>)>, reach: Reach) {
 }
 
 async fn answer_all(doors: Vec<(Entrance, Arc<Listening>)>, reach: Reach) -> io::Result<()> {
-    let (reach, requests) = (Arc::new(reach), Arc::<Requests>::default());
+    let site = Arc::new(Site { reach, requests: Requests::default(), sources: Sources::default() });
     for (entrance, listening) in doors {
-        tokio::spawn(accept(Door::new(&listening)?, entrance, Arc::clone(&reach), Arc::clone(&requests)));
+        tokio::spawn(accept(Door::new(&listening)?, entrance, Arc::clone(&site)));
     }
     let mut tick = interval(SAMPLE_EVERY);
     loop {
         tick.tick().await;
-        reach.rates.sample(reach.control.totals());
+        site.reach.rates.sample(site.reach.control.totals());
     }
 }
 
@@ -187,20 +205,24 @@ impl Door {
     }
 }
 
-async fn accept(door: Door, entrance: Entrance, reach: Arc<Reach>, requests: Arc<Requests>) {
+async fn accept(door: Door, entrance: Entrance, site: Arc<Site>) {
     let places = Arc::new(Semaphore::new(PLACES));
-    while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-        let (reach, requests) = (Arc::clone(&reach), Arc::clone(&requests));
+    let (crowd, crowded) = watch::channel(false);
+    loop {
+        crowd.send_replace(places.available_permits() == 0);
+        let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
+        crowd.send_replace(false);
+        let (site, crowded) = (Arc::clone(&site), crowded.clone());
         let accepted = match &door {
             Door::Tcp(listener) => listener.accept().await.map(|(stream, _)| {
                 tokio::spawn(async move {
-                    exchange(stream, entrance, &reach, &requests).await;
+                    attend(stream, entrance, &site, crowded).await;
                     drop(place);
                 })
             }),
             Door::Unix(listener) => listener.accept().await.map(|(stream, _)| {
                 tokio::spawn(async move {
-                    exchange(stream, entrance, &reach, &requests).await;
+                    attend(stream, entrance, &site, crowded).await;
                     drop(place);
                 })
             }),
@@ -211,10 +233,32 @@ async fn accept(door: Door, entrance: Entrance, reach: Arc<Reach>, requests: Arc
     }
 }
 
-/// Answers one request, if it comes in time.
-async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, entrance: Entrance, reach: &Reach, requests: &Requests) {
-    let answer =
-        service_fn(|request| async { Ok::<_, Infallible>(http::answer(request, entrance, reach, requests).await) });
+/// Answers one request, if it comes and is taken in time.
+async fn attend(
+    stream: impl AsyncRead + AsyncWrite + Unpin,
+    entrance: Entrance,
+    site: &Site,
+    mut crowded: watch::Receiver<bool>,
+) {
+    let in_the_way = async {
+        sleep(CROWDED_WAIT).await;
+        let _ = crowded.wait_for(|crowded| *crowded).await;
+    };
+    // whoever asks wrongly, slowly or not at all has nothing to be told, and the log neither
+    match entrance {
+        Entrance::Control => drop(timeout(CONTROL_WAIT, exchange(stream, entrance, site)).await),
+        Entrance::Public => {
+            tokio::select! {
+                _ = timeout(PUBLIC_WAIT, exchange(stream, entrance, site)) => {}
+                () = in_the_way => {}
+            }
+            sleep(PACE).await;
+        }
+    }
+}
+
+async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, entrance: Entrance, site: &Site) {
+    let answer = service_fn(|request| async { Ok::<_, Infallible>(http::answer(request, entrance, site).await) });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WAIT)
@@ -223,10 +267,7 @@ async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, entrance: Entranc
         .keep_alive(false)
         .half_close(true)
         .serve_connection(TokioIo::new(stream), answer);
-    let wait = if entrance == Entrance::Control { CONTROL_WAIT } else { PUBLIC_WAIT };
-    // whoever asks wrongly, slowly or not at all has nothing to be told, and the log neither
-    let _ = timeout(wait, connection).await;
-    if entrance == Entrance::Public {
-        sleep(PACE).await;
+    if let Err(error) = connection.await {
+        site.requests.count_refused(&error);
     }
 }

@@ -25,9 +25,29 @@ pub fn socket(socket: &ControlSocket, source: &Source) -> Option<PathBuf> {
     }
 }
 
+/// Where the command line looks for it, in this order: a user's own daemon comes before the system's.
+#[must_use]
+pub fn sockets(socket: &ControlSocket, source: &Source) -> Vec<PathBuf> {
+    match socket {
+        ControlSocket::Off => Vec::new(),
+        ControlSocket::Path(path) => vec![path.clone()],
+        ControlSocket::Auto => folders().into_iter().map(|folder| folder.join(name(source))).collect(),
+    }
+}
+
+/// The runtime directory, and that of the system's daemon; where systemd says which it is, that alone.
+#[must_use]
+pub fn folders() -> Vec<PathBuf> {
+    let mut folders = vec![folder()];
+    if std::env::var_os(RUNTIME_DIRECTORY).is_none() && !folders.contains(&PathBuf::from(SYSTEM)) {
+        folders.push(PathBuf::from(SYSTEM));
+    }
+    folders
+}
+
 /// The runtime directory: what systemd says, or else one of the user's own.
 #[must_use]
-pub fn folder() -> PathBuf {
+fn folder() -> PathBuf {
     let named = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty());
     if let Some(given) = named(RUNTIME_DIRECTORY) {
         let first = given.as_bytes().split(|byte| *byte == b':').next().unwrap_or_default();

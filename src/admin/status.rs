@@ -4,6 +4,7 @@
 //! laid out for people is in `lines`.
 
 use super::Reach;
+use super::http::apart;
 use super::rates::Rates;
 use crate::board::{Reload, Stage};
 use crate::config::Source;
@@ -14,13 +15,13 @@ use crate::server::{Control, ListenerReport, Report};
 use crate::session::EndReason;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::sync::Mutex;
 
 /// How many sources of connections are told, those with the most.
 const SOURCES: usize = 20;
-/// How old that may be.
-const SOURCES_AGE: Duration = Duration::from_millis(900);
+/// How long they are remembered.
+const SOURCES_FOR: Duration = Duration::from_millis(900);
 
 /// How the daemon is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -202,7 +203,7 @@ pub struct Log {
 }
 
 impl Status {
-    /// How the daemon is now.
+    /// How the daemon is now, but for the sources: whoever asks for them waits for workers.
     #[must_use]
     pub fn of(reach: &Reach) -> Status {
         let Report { listeners, totals, workers, max_connections, drain_left, .. } = reach.control.report();
@@ -252,7 +253,7 @@ impl Status {
                 answer: buckets(&totals.answer_times),
                 transform: buckets(&totals.transform_times),
             },
-            sources: reach.sources.now(&reach.control),
+            sources: Vec::new(),
             log: Log { level: reach.log.level().as_str().to_lowercase(), dropped: reach.log.dropped() },
             peers: Vec::new(),
         }
@@ -292,26 +293,26 @@ fn listener(report: &ListenerReport) -> Listener {
     }
 }
 
-/// Where most connections come from, as it was a second ago at most: counting them anew takes time of
-/// the workers, which whoever looks shall not cost them.
-#[derive(Debug, Default)]
-pub struct Sources(Mutex<Option<(Instant, Vec<Origin>)>>);
+/// Where most connections come from, remembered for a while: to list all is work for those who serve
+/// them, and is done no more often for a thousand who ask than for one.
+#[derive(Default)]
+pub(super) struct Sources(Mutex<Option<(Instant, Vec<Origin>)>>);
 
 impl Sources {
-    fn now(&self, control: &Control) -> Vec<Origin> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*known {
-            Some((at, sources)) if at.elapsed() < SOURCES_AGE => sources.clone(),
-            _ => {
-                let sources = sources(control);
-                *known = Some((Instant::now(), sources.clone()));
-                sources
-            }
+    /// The sources of now, or of a moment ago; all who ask meanwhile wait for one list.
+    pub(super) async fn read(&self, control: &Control) -> Vec<Origin> {
+        let mut last = self.0.lock().await;
+        if let Some((at, sources)) = &*last
+            && at.elapsed() < SOURCES_FOR
+        {
+            return sources.clone();
         }
+        let sources = apart(control, sources).await.unwrap_or_default();
+        last.insert((Instant::now(), sources)).1.clone()
     }
 }
 
-/// The addresses, without their ports, that most connections come from.
+/// Where most connections come from: addresses without their ports.
 fn sources(control: &Control) -> Vec<Origin> {
     let mut counts: HashMap<String, usize> = HashMap::new();
     for connection in control.connections() {

@@ -242,6 +242,41 @@ fn hostile_scrapers_cost_clients_nothing_and_good_ones_are_answered() {
     process.end();
 }
 
+/// A thousand who were slow took a second each, sixteen at a time, and a scraper that gives up after ten
+/// seconds was not answered.
+#[test]
+fn a_scraper_is_answered_while_a_thousand_others_are_slow() {
+    let process = Process::start(LOOKED_AT);
+    let slow: Vec<TcpStream> = (0..1000)
+        .map(|_| {
+            let mut stream = connect(process.admin());
+            stream.write_all(b"GET /metr").unwrap();
+            stream
+        })
+        .collect();
+    let begun = Instant::now();
+    assert_eq!(process.public("GET", "/metrics").0, 200);
+    assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    drop(slow);
+    process.end();
+}
+
+#[test]
+fn requests_are_counted_by_what_they_were_answered_also_those_that_were_none() {
+    let process = Process::start(LOOKED_AT);
+    process.public("GET", "/nothing");
+    process.public("POST", "/");
+    let many = format!("GET / HTTP/1.1\r\n{}\r\n", "x: 1\r\n".repeat(40));
+    assert_eq!(exchange(connect(process.admin()), &many).0, 431);
+    assert_eq!(exchange(connect(process.admin()), "nothing at all\r\n\r\n").0, 400);
+    eventually("each of them is counted", || {
+        let (_, _, text) = process.public("GET", "/metrics");
+        let is_counted = |code| text.contains(&format!("shoutd_admin_requests_total{{code=\"{code}\"}} 1\n"));
+        [400, 404, 405, 431].into_iter().all(is_counted)
+    });
+    process.end();
+}
+
 #[test]
 fn two_daemons_do_not_share_a_control_socket() {
     let first = Process::start(SOMEWHERE);
