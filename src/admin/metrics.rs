@@ -168,10 +168,8 @@ impl Families<'_> {
         unit: Option<&Unit>,
         values: impl IntoIterator<Item = (Labels, V)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Counter)?;
-        values.into_iter().try_for_each(|(labels, value)| {
-            with(&mut family, &labels, |metric| metric.encode_counter::<NoLabelSet, V, u64>(&value, None))
-        })
+        let family = self.0.encode_descriptor(name, help, unit, MetricType::Counter)?;
+        each(family, values, |metric, value| metric.encode_counter::<NoLabelSet, V, u64>(value, None))
     }
 
     fn gauges<V: EncodeGaugeValue>(
@@ -181,10 +179,8 @@ impl Families<'_> {
         unit: Option<&Unit>,
         values: impl IntoIterator<Item = (Labels, V)>,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
-        values
-            .into_iter()
-            .try_for_each(|(labels, value)| with(&mut family, &labels, |metric| metric.encode_gauge(&value)))
+        let family = self.0.encode_descriptor(name, help, unit, MetricType::Gauge)?;
+        each(family, values, |metric, value| metric.encode_gauge(value))
     }
 
     fn histograms(
@@ -194,24 +190,24 @@ impl Families<'_> {
         listeners: &[(String, Totals)],
         times: fn(&Totals) -> &Times,
     ) -> fmt::Result {
-        let mut family = self.0.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
-        for (name, totals) in listeners {
-            let times = times(totals);
+        let family = self.0.encode_descriptor(name, help, Some(&Unit::Seconds), MetricType::Histogram)?;
+        let values = listeners.iter().map(|(name, totals)| (vec![("listener", name.clone())], times(totals)));
+        each(family, values, |metric, times| {
             let bounds = BOUNDS.iter().map(|nanos| seconds(*nanos)).chain([f64::INFINITY]);
             let buckets: Vec<_> = bounds.zip(times.counts).collect();
             let (sum, count) = (seconds(times.nanos), times.counts.iter().sum());
-            with(&mut family, &vec![("listener", name.clone())], |metric| {
-                metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
-            })?;
-        }
-        Ok(())
+            metric.encode_histogram::<NoLabelSet>(sum, count, &buckets, None)
+        })
     }
 }
 
-fn with(
-    family: &mut MetricEncoder<'_>,
-    labels: &Labels,
-    write: impl FnOnce(&mut MetricEncoder<'_>) -> fmt::Result,
+/// Writes the metrics of a family.
+fn each<V>(
+    mut family: MetricEncoder<'_>,
+    values: impl IntoIterator<Item = (Labels, V)>,
+    write: impl Fn(&mut MetricEncoder<'_>, &V) -> fmt::Result,
 ) -> fmt::Result {
-    if labels.is_empty() { write(family) } else { write(&mut family.encode_family(labels)?) }
+    values.into_iter().try_for_each(|(labels, value)| {
+        if labels.is_empty() { write(&mut family, &value) } else { write(&mut family.encode_family(&labels)?, &value) }
+    })
 }
