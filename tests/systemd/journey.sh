@@ -195,6 +195,10 @@ check 'and says that its configuration is stale' has "$(shoutd status)" STALE
 check 'and the old configuration runs on' answers localhost 5001
 check 'also for who was connected' exchange 'after a refused reload'
 configure 'listen = "localhost:5001"' 'transform = "lowercase"'
+chmod 600 $FILE
+check 'so does one of a file that the service may not read' not systemctl reload shoutd.service 2> /dev/null
+check 'which is named' shoutd_said "no permission to read $FILE" -p err..err
+chmod 644 $FILE
 kill -HUP "$(prop MainPID)"
 lowers() { [ "$(printf 'HELLO' | nc -N -w 5 localhost 5001)" = hello ]; }
 check 'SIGHUP does the same as a reload' within 5 lowers
