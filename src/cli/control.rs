@@ -23,6 +23,8 @@ const WAIT: Duration = Duration::from_secs(30);
 const RELOAD_WAIT: Duration = Duration::from_secs(120);
 /// How often a daemon that stops is looked at.
 const LOOK: Duration = Duration::from_millis(100);
+/// How long it may take to answer then.
+const GLANCE: Duration = Duration::from_secs(1);
 /// How long a process may take to end once it cannot be asked any more.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// How much of a value is shown, in characters.
@@ -154,14 +156,16 @@ pub(super) fn reload(daemon: &Daemon, config: Option<&Path>, strict: bool, json:
         }
         print(&report(&reload))?;
     }
-    let status: Status = client.read("/status", WAIT)?;
-    match status.config.restart_pending.as_slice() {
-        pending @ [_, ..] if strict => {
-            let text = format!("applied, but a restart is needed for {}", plain(&pending.join(", ")));
-            Err(Failure::new(Exit::NeedsRestart, text))
-        }
-        _ => Ok(()),
+    if !strict {
+        return Ok(());
     }
+    // also what an earlier reload has left to a restart
+    let pending = client.read::<Status>("/status", WAIT)?.config.restart_pending;
+    if pending.is_empty() {
+        return Ok(());
+    }
+    let text = format!("applied, but a restart is needed for {}", plain(&pending.join(", ")));
+    Err(Failure::new(Exit::NeedsRestart, text))
 }
 
 /// What a reload has changed, as a table.
@@ -204,12 +208,16 @@ pub(super) fn stop(daemon: &Daemon, config: Option<&Path>, now: bool) -> Result<
     }
     let mut told = None;
     while client.is_there() {
-        if io::stderr().is_terminal()
-            && let Ok(status) = client.read::<Status>("/status", WAIT)
-            && told != Some(status.connections.open)
-        {
-            told = Some(status.connections.open);
-            let _ = writeln!(io::stderr().lock(), "stopping, {} open", status.connections.open);
+        // one that does not answer while it ends is waited for
+        if let Ok(now) = client.read::<Status>("/status", GLANCE) {
+            if (now.pid, &now.started) != (status.pid, &status.started) {
+                // as where a supervisor starts another at once
+                break;
+            }
+            let open = now.connections.open;
+            if io::stderr().is_terminal() && told.replace(open) != Some(open) {
+                let _ = writeln!(io::stderr().lock(), "stopping, {open} open");
+            }
         }
         thread::sleep(LOOK);
     }
@@ -224,21 +232,23 @@ pub(super) fn stop(daemon: &Daemon, config: Option<&Path>, now: bool) -> Result<
 
 /// `shoutd log LEVEL`.
 pub(super) fn log(daemon: &Daemon, config: Option<&Path>, level: LevelFilter) -> Result<(), Failure> {
-    order(&daemon.find(config)?, &format!("/log/{}", level.as_str().to_lowercase()))
+    let path = format!("/log/{}", level.as_str().to_lowercase());
+    let answer = daemon.find(config)?.ask(Method::POST, &path, WAIT)?;
+    if answer.status == StatusCode::OK { Ok(()) } else { Err(said(&answer)) }
 }
 
 /// `shoutd kill ID`.
 pub(super) fn kill(daemon: &Daemon, config: Option<&Path>, ids: &[u64]) -> Result<(), Failure> {
     let client = daemon.find(config)?;
-    ids.iter().try_for_each(|id| {
-        order(&client, &format!("/kill/{id}"))
-            .map_err(|failure| Failure { text: format!("{id}: {failure}"), ..failure })
-    })
-}
-
-fn order(client: &Client, path: &str) -> Result<(), Failure> {
-    let answer = client.ask(Method::POST, path, WAIT)?;
-    if answer.status == StatusCode::OK { Ok(()) } else { Err(said(&answer)) }
+    // one that has gone meanwhile does not save those behind it
+    let mut failed = Vec::new();
+    for id in ids {
+        let answer = client.ask(Method::POST, &format!("/kill/{id}"), WAIT)?;
+        if answer.status != StatusCode::OK {
+            failed.push(format!("{id}: {}", said(&answer)));
+        }
+    }
+    if failed.is_empty() { Ok(()) } else { Err(Failure::new(Exit::Failed, failed.join("; "))) }
 }
 
 /// The failure that an answer tells of.

@@ -1,4 +1,4 @@
-use crate::harness::{Process, SOMEWHERE, ask, connect};
+use crate::harness::{Process, SOMEWHERE, ask, connect, eventually};
 use serde_json::Value;
 use std::io::{Read, Write};
 use std::path::Path;
@@ -132,6 +132,16 @@ fn log_kill_and_stop_do_what_they_say() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(error(&output), "error: 2: there is no connection of this number\n");
 
+    // one that has gone by itself meanwhile does not save those behind it
+    let mut client = connect(process.address());
+    client.write_all(b"a").unwrap();
+    client.read_exact(&mut [0]).unwrap();
+    let output = shoutd(&process, &["kill", "2", "3", "9"]);
+    assert_eq!(output.status.code(), Some(1));
+    let none = "there is no connection of this number";
+    assert_eq!(error(&output), format!("error: 2: {none}; 9: {none}\n"));
+    assert_eq!(client.read(&mut [0]).unwrap(), 0);
+
     let mut silent = connect(process.address());
     good(&shoutd(&process, &["stop"]));
     assert_eq!(process.child.try_wait().unwrap().map(|status| status.code()), Some(Some(0)), "stop waits for the end");
@@ -152,6 +162,43 @@ fn stop_now_does_not_wait_for_clients() {
     assert_eq!(process.wait().code(), Some(0));
     process.await_line("1 stopped");
     assert_eq!(silent.read(&mut [0]).unwrap_or(0), 0);
+}
+
+/// r-restarted: it asked only whether somebody is at the socket, and waited for the daemon that a
+/// supervisor had started in the place of the one that was to stop.
+#[test]
+fn stop_ends_though_another_daemon_is_there_at_once() {
+    let place = tempfile::tempdir().unwrap();
+    let socket = place.path().join("control.sock");
+    let config = format!("{SOMEWHERE}[admin]\nsocket = \"{}\"\n", socket.display());
+    for _ in 0..5 {
+        let mut old = Process::start(&config);
+        let mut stop = Command::new(env!("CARGO_BIN_EXE_shoutd"));
+        let mut stop = stop.args(["stop", "--socket"]).arg(&socket).spawn().unwrap();
+        assert_eq!(old.wait().code(), Some(0));
+        let new = Process::start(&config);
+        let mut status = None;
+        eventually("stop ends", || {
+            status = stop.try_wait().unwrap();
+            status.is_some()
+        });
+        assert_eq!(status.unwrap().code(), Some(0));
+        new.end();
+    }
+}
+
+#[test]
+fn two_daemons_of_one_user_answer_for_themselves() {
+    let first = Process::start(SOMEWHERE);
+    let second = Process::spawn(SOMEWHERE, |command| command.env("RUNTIME_DIRECTORY", first.folder.path()));
+    second.await_line("listening on ");
+    for process in [&first, &second] {
+        let config = process.folder.path().join("config.toml");
+        let output = command(&config, first.folder.path(), &["status", "--json"]);
+        assert_eq!(json(&output)["pid"], process.child.id(), "{}", error(&output));
+    }
+    second.end();
+    first.end();
 }
 
 #[test]
