@@ -2,7 +2,7 @@
 //!
 //! Nothing in it commands a terminal, whatever a file or a listener is called.
 
-use super::status::{Buckets, Config, Status};
+use super::status::{Buckets, Config, Listener, Status};
 use crate::board::{Outcome, Stage};
 use crate::config::plain;
 use std::time::Duration;
@@ -40,16 +40,20 @@ impl Status {
         if !ended.is_empty() {
             facts.add("ended", ended.join(", "));
         }
+        let sum = |count: fn(&Listener) -> u64| self.listeners.iter().map(count).sum::<u64>();
+        let wrong = [
+            (sum(|listener| listener.too_long), "too long"),
+            (sum(|listener| listener.cut_short), "cut short"),
+            (sum(|listener| listener.bad_input), "that a step could not decode"),
+        ];
+        facts.add_counts("wrong messages", &wrong);
         let refused = &self.refused;
         let refused = [
             (refused.shed, "sent away"),
             (refused.accept_errors, "failed to be accepted"),
             (refused.accept_pauses, "pauses of accepting"),
         ];
-        let refused: Vec<_> = refused.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
-        if !refused.is_empty() {
-            facts.add("refused", refused.join(", "));
-        }
+        facts.add_counts("refused", &refused);
         let dropped =
             if self.log.dropped > 0 { format!(", {} lines dropped", self.log.dropped) } else { String::new() };
         facts.add("log", format!("{}{dropped}", self.log.level));
@@ -131,6 +135,14 @@ struct Facts(Vec<(&'static str, String)>);
 impl Facts {
     fn add(&mut self, name: &'static str, fact: String) {
         self.0.push((name, fact));
+    }
+
+    /// What there was any of, if there was.
+    fn add_counts(&mut self, name: &'static str, counts: &[(u64, &str)]) {
+        let counts: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
+        if !counts.is_empty() {
+            self.add(name, counts.join(", "));
+        }
     }
 
     fn lines(&self) -> Vec<String> {
