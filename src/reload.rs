@@ -12,6 +12,7 @@ use crate::logging;
 use crate::server::{Applied, Control};
 use crate::systemd::{self, Store};
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Instant, SystemTime};
@@ -90,7 +91,9 @@ impl Reloader {
             warnings: Vec::new(),
             error: None,
         };
-        let applied = match self.go_over(&mut reload) {
+        let gone_over = catch_unwind(AssertUnwindSafe(|| self.go_over(&mut reload)));
+        let fault = |_| Err(Failure::new(Exit::OwnFault, "a fault of shoutd's own; please report it"));
+        let applied = match gone_over.unwrap_or_else(fault) {
             Ok(source) => Some((source, config::restart_pending(&self.started, &self.current))),
             Err(failure) => {
                 log::error!("{by}: reload refused; {UNTOUCHED}");
@@ -125,7 +128,7 @@ impl Reloader {
             return Err(Failure::new(Exit::Config, text));
         }
         let applied = self.control.apply(config.settings)?;
-        self.store.keep(&self.control.sockets());
+        self.store.keep(&applied.sockets);
         self.log.configure(&config.log);
         reload.generation += 1;
         reload.outcome = Outcome::Applied;
@@ -136,6 +139,10 @@ impl Reloader {
         }
         self.current = config.effective;
         tell_applied(reload, &config.source, &applied);
+        if let Source::File(found) = &config.source {
+            // once there is a file, its absence is a mistake
+            self.path.get_or_insert_with(|| found.clone());
+        }
         Ok(config.source)
     }
 }

@@ -4,6 +4,7 @@
 //! Without systemd all of it is nothing at all. When the daemon is ready, and whether it is alive,
 //! is not decided here.
 
+use crate::config::plain;
 use crate::failure::{Exit, Failure};
 use crate::net::listener::{Listening, Origin, Pool};
 use listenfd::ListenFd;
@@ -14,12 +15,10 @@ use std::time::Duration;
 
 /// What the names of sockets begin with that systemd keeps for us; no listener has such a name.
 const KEPT: &str = "kept.";
-/// And what follows where the system chose the port.
-const ANY_PORT: &str = "any.";
 
 /// Every listener is bound and every worker runs.
 pub fn ready(status: &str) {
-    notify(&[NotifyState::Ready, NotifyState::Status(status)]);
+    notify(&[NotifyState::Ready, NotifyState::Status(&plain(status))]);
 }
 
 /// The daemon has begun to reload; [`ready`] ends it, whatever came of it.
@@ -32,12 +31,12 @@ pub fn reloading() {
 
 /// The daemon has begun to stop.
 pub fn stopping(status: &str) {
-    notify(&[NotifyState::Stopping, NotifyState::Status(status)]);
+    notify(&[NotifyState::Stopping, NotifyState::Status(&plain(status))]);
 }
 
 /// What the daemon is doing, for `systemctl status`.
 pub fn status(status: &str) {
-    notify(&[NotifyState::Status(status)]);
+    notify(&[NotifyState::Status(&plain(status))]);
 }
 
 /// Every thread has given a sign of life.
@@ -97,16 +96,18 @@ impl Store {
     }
 }
 
-/// The name under which systemd keeps a socket of ours: the system's number for it, which it has in
-/// the next process, too.
+/// The name under which systemd keeps a socket of ours: the listener for which the system chose its
+/// port, if it did, and the system's number for it, which it has in the next process, too.
 fn kept_name(socket: &Listening) -> Option<String> {
-    let Origin::Bound { any_port } = socket.origin() else { return None };
-    Some(format!("{KEPT}{}{}", if *any_port { ANY_PORT } else { "" }, socket.number()))
+    let Origin::Bound { chosen_for } = socket.origin() else { return None };
+    let chosen_for = chosen_for.as_ref().map_or_else(String::new, |name| format!("{name}."));
+    Some(format!("{KEPT}{chosen_for}{}", socket.number()))
 }
 
 fn origin(name: &str) -> Origin {
     match name.strip_prefix(KEPT) {
-        Some(kept) => Origin::Bound { any_port: kept.starts_with(ANY_PORT) },
+        // the name of a listener has no dot
+        Some(kept) => Origin::Bound { chosen_for: kept.split_once('.').map(|(listener, _)| listener.to_owned()) },
         None => Origin::Passed(name.to_owned()),
     }
 }

@@ -12,9 +12,11 @@ use crate::signals::Signal;
 use http_body_util::Full;
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
+use hyper::http::uri::Authority;
 use hyper::{Method, Request, Response, StatusCode};
 use log::LevelFilter;
 use serde::Serialize;
+use std::net::IpAddr;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -41,6 +43,8 @@ const HEALTH_LOOK: Duration = Duration::from_millis(5);
 pub(super) enum Entrance {
     /// Whoever reaches the address: to look at what concerns nobody in particular.
     Public,
+    /// The same, from this host alone.
+    Loopback,
     /// The daemon's own user and root: to look at everything, and to tell the daemon what to do.
     Control,
 }
@@ -58,6 +62,9 @@ async fn route(request: &Request<Incoming>, entrance: Entrance, site: &Site) -> 
     let reach = &site.reach;
     let (method, path) = (request.method(), request.uri().path());
     let looks = [Method::GET, Method::HEAD].contains(method);
+    if entrance == Entrance::Loopback && !is_here(request) {
+        return with(StatusCode::MISDIRECTED_REQUEST, TEXT, "ask for this address by its number, or as localhost\n");
+    }
     if let Some(order) = path.strip_prefix('/').filter(|_| entrance == Entrance::Control)
         && let Some(order) = Order::parse(order, request.uri().query())
     {
@@ -101,6 +108,24 @@ pub(super) async fn apart<T: Send + 'static>(
 ) -> Option<T> {
     let control = control.clone();
     spawn_blocking(move || ask(&control)).await.ok()
+}
+
+/// Whether the host that is asked for is this one: a page from elsewhere, whose name leads here, shall
+/// not read in a browser what is shown here.
+fn is_here(request: &Request<Incoming>) -> bool {
+    let asked =
+        request.uri().host().or_else(|| {
+            let host = request.headers().get(header::HOST)?.to_str().ok()?;
+            host.parse::<Authority>().is_ok().then(|| {
+                host.rsplit_once(':').map_or(host, |(name, port)| {
+                    if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
+                })
+            })
+        });
+    // who says nothing is no browser
+    asked.is_none_or(|host| {
+        host.eq_ignore_ascii_case("localhost") || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
+    })
 }
 
 /// Whether every thread gives a sign of life.

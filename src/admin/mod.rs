@@ -46,7 +46,8 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, watch};
 use tokio::time::{interval, sleep, timeout};
 
-/// How many may ask at once, at each socket; others wait in its backlog.
+/// How many may ask at once, at the control socket and at all others; the rest wait in the backlog. The
+/// server leaves descriptors for them.
 const PLACES: usize = 16;
 /// How long a request's head may take.
 const HEAD_WAIT: Duration = Duration::from_secs(1);
@@ -140,13 +141,16 @@ impl Admin {
         }
         for address in &settings.listen {
             let options = listener::Options { backlog: BACKLOG, ..listener::Options::default() };
-            let opened = Listening::open(address, &options, &mut Pool::new()).map_err(Refused::Bind)?;
-            doors.extend(opened.into_iter().map(|listening| (Entrance::Public, listening)));
+            let opened = Listening::open("admin", address, &options, &mut Pool::new()).map_err(Refused::Bind)?;
+            let entrance = if address.is_loopback() { Entrance::Loopback } else { Entrance::Public };
+            doors.extend(opened.into_iter().map(|listening| (entrance, listening)));
         }
         for (entrance, listening) in &doors {
             match entrance {
                 Entrance::Control => log::info!("control socket: {}", listening.local()),
-                Entrance::Public => log::info!("metrics and a page for people: http://{}/", listening.local()),
+                Entrance::Public | Entrance::Loopback => {
+                    log::info!("metrics and a page for people: http://{}/", listening.local());
+                }
             }
         }
         let sockets = doors.iter().map(|(_, listening)| Arc::clone(listening)).collect();
@@ -165,7 +169,7 @@ fn open_control(path: &Path, make: bool) -> Result<Arc<Listening>, BindError> {
             .map_err(|error| BindError::told(format!("cannot make {}: {}", folder.display(), plain(error))))?;
     }
     let options = listener::Options { backlog: BACKLOG, mode: Some(0o600), ..listener::Options::default() };
-    let opened = Listening::open(&Address::Unix(path.to_owned()), &options, &mut Pool::new())?;
+    let opened = Listening::open("admin", &Address::Unix(path.to_owned()), &options, &mut Pool::new())?;
     opened.into_iter().next().ok_or_else(|| BindError::told("there is no socket".to_owned()))
 }
 
@@ -179,8 +183,10 @@ fn serve(doors: Vec<(Entrance, Arc<Listening>)>, reach: Reach) {
 
 async fn answer_all(doors: Vec<(Entrance, Arc<Listening>)>, reach: Reach) -> io::Result<()> {
     let site = Arc::new(Site { reach, requests: Requests::default(), sources: Sources::default() });
+    let (control, public) = (Arc::new(Semaphore::new(PLACES)), Arc::new(Semaphore::new(PLACES)));
     for (entrance, listening) in doors {
-        tokio::spawn(accept(Door::new(&listening)?, entrance, Arc::clone(&site)));
+        let places = if entrance == Entrance::Control { &control } else { &public };
+        tokio::spawn(accept(Door::new(&listening)?, entrance, Arc::clone(places), Arc::clone(&site)));
     }
     let mut tick = interval(SAMPLE_EVERY);
     loop {
@@ -205,8 +211,7 @@ impl Door {
     }
 }
 
-async fn accept(door: Door, entrance: Entrance, site: Arc<Site>) {
-    let places = Arc::new(Semaphore::new(PLACES));
+async fn accept(door: Door, entrance: Entrance, places: Arc<Semaphore>, site: Arc<Site>) {
     let (crowd, crowded) = watch::channel(false);
     loop {
         crowd.send_replace(places.available_permits() == 0);
@@ -247,12 +252,14 @@ async fn attend(
     // whoever asks wrongly, slowly or not at all has nothing to be told, and the log neither
     match entrance {
         Entrance::Control => drop(timeout(CONTROL_WAIT, exchange(stream, entrance, site)).await),
-        Entrance::Public => {
-            tokio::select! {
-                _ = timeout(PUBLIC_WAIT, exchange(stream, entrance, site)) => {}
-                () = in_the_way => {}
-            }
-            sleep(PACE).await;
+        Entrance::Public | Entrance::Loopback => {
+            let exchange = async {
+                tokio::select! {
+                    _ = timeout(PUBLIC_WAIT, exchange(stream, entrance, site)) => {}
+                    () = in_the_way => {}
+                }
+            };
+            tokio::join!(sleep(PACE), exchange);
         }
     }
 }

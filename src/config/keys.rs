@@ -99,7 +99,7 @@ pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Pat
     for address in &looked_at {
         claim(&mut claims, address, notes);
         if !address.get_ref().is_loopback() {
-            let what = "whoever reaches this address sees the status of the daemon and where its clients come from";
+            let what = "whoever reaches this address sees where clients come from, and what a reload changed";
             notes.warn(address.span(), what);
         }
     }

@@ -198,6 +198,16 @@ impl Acceptor {
                 self.poll.add(&door.listening, token, self.interest())?;
             }
             let stays = |door: &Door| self.doors.iter().any(|new| Arc::ptr_eq(&new.listening, &door.listening));
+            // one that finds no room is to be served anew, too
+            if let Some(arrival) = &mut self.in_hand
+                && let Some(door) = self.doors.iter().find(|door| door.service.name == arrival.service.name)
+            {
+                arrival.service = arrival.service.renewed(&door.service);
+                if arrival.context.is_none() && arrival.service.wants_context() {
+                    let context = arrival.stream.context(&arrival.peer, &arrival.service.name, arrival.id);
+                    arrival.context = Some(Box::new(context));
+                }
+            }
             self.leaving.extend(before);
             self.leaving.retain(|door| !stays(door));
             told.push(done);

@@ -97,8 +97,8 @@ pub struct Listening {
 pub enum Origin {
     /// A daemon of ours bound it, this one or the one before.
     Bound {
-        /// Whether its port was chosen by the system.
-        any_port: bool,
+        /// The listener for which the system chose its port; none if it had no choice.
+        chosen_for: Option<String>,
     },
     /// It was passed by systemd under this name.
     Passed(String),
@@ -108,8 +108,8 @@ pub enum Origin {
 pub type Pool = Vec<Arc<Listening>>;
 
 impl Listening {
-    /// Takes from `pool`, or binds, every address that `address` stands for; an address that this
-    /// host lacks is skipped with a warning, as long as one is bound.
+    /// Takes from `pool`, or binds, every address that `address` stands for, for the listener called
+    /// `name`; an address that this host lacks is skipped with a warning, as long as one is bound.
     ///
     /// `SO_REUSEADDR` is set, so that a restart is not refused for connections of the last run;
     /// `SO_REUSEPORT` is not, so that a second daemon is, unless a socket that is left in `pool`
@@ -118,15 +118,18 @@ impl Listening {
     /// # Errors
     ///
     /// A [`BindError`] for the first address that cannot be listened on.
-    pub fn open(address: &Address, options: &Options, pool: &mut Pool) -> Result<Vec<Arc<Listening>>, BindError> {
+    pub fn open(
+        name: &str,
+        address: &Address,
+        options: &Options,
+        pool: &mut Pool,
+    ) -> Result<Vec<Arc<Listening>>, BindError> {
         match address {
-            // one whose path was removed is not found by any client
-            Address::Unix(path) => {
-                match take(pool, |found| found.local == Local::Unix(path.clone()) && path.exists()) {
-                    Some(found) => Ok(vec![found]),
-                    None => Ok(vec![Arc::new(bind_unix(path, options)?)]),
-                }
-            }
+            // one whose path leads elsewhere by now is not found by any client
+            Address::Unix(path) => match take(pool, |found| found.is_at(path)) {
+                Some(found) => Ok(vec![found]),
+                None => Ok(vec![Arc::new(bind_unix(path, options)?)]),
+            },
             Address::Tcp { host, port } => {
                 let mut all =
                     resolve(host).map_err(|error| cannot(address, &format!("the name is not known ({error})")))?;
@@ -134,7 +137,7 @@ impl Listening {
                 let lacking = if is_localhost(host) { Level::Info } else { Level::Warn };
                 // a port that is free on one address may be taken on the next
                 let tries = if *port == 0 { PORT_TRIES } else { 1 };
-                let mut open = || open_all(&mut all, *port, lacking, options, pool);
+                let mut open = || open_all(name, &mut all, *port, lacking, options, pool);
                 let mut result = open();
                 for _ in 1..tries {
                     if !matches!(&result, Err((_, Errno::ADDRINUSE))) {
@@ -162,12 +165,15 @@ impl Listening {
             (Origin::Bound { .. }, Local::Unix(path)) => identity_of(path),
             _ => None,
         };
-        Ok(Listening { socket, local, origin, made, stays: AtomicBool::new(false) })
+        // whoever kept it for us keeps it further, until that is said otherwise
+        let stays = AtomicBool::new(matches!(origin, Origin::Bound { .. }));
+        Ok(Listening { socket, local, origin, made, stays })
     }
 
-    fn bound(socket: OwnedFd, local: Local, any_port: bool) -> Listening {
+    fn bound(socket: OwnedFd, local: Local, chosen_for: Option<&str>) -> Listening {
         let made = if let Local::Unix(path) = &local { identity_of(path) } else { None };
-        Listening { socket, local, origin: Origin::Bound { any_port }, made, stays: AtomicBool::new(false) }
+        let origin = Origin::Bound { chosen_for: chosen_for.map(str::to_owned) };
+        Listening { socket, local, origin, made, stays: AtomicBool::new(false) }
     }
 
     /// Sets what the connections that are accepted from now on inherit, and how many may wait.
@@ -203,6 +209,12 @@ impl Listening {
         self.stays.store(stays, Relaxed);
     }
 
+    /// Whether it is what clients find at this path.
+    fn is_at(&self, path: &Path) -> bool {
+        let Local::Unix(own) = &self.local else { return false };
+        own == path && self.made.is_some() && self.made == identity_of(path)
+    }
+
     /// Whether both cannot be bound without `SO_REUSEPORT`, though they are not the same.
     fn overlaps(&self, at: &SocketAddr) -> bool {
         let Local::Tcp(own) = &self.local else { return false };
@@ -215,7 +227,7 @@ impl Listening {
 fn take(pool: &mut Pool, is_meant: impl Fn(&Listening) -> bool) -> Option<Arc<Listening>> {
     let is_ours = |found: &&Arc<Listening>| matches!(found.origin, Origin::Bound { .. });
     let at = pool.iter().position(|found| is_ours(&found) && is_meant(found))?;
-    Some(pool.swap_remove(at))
+    Some(pool.remove(at))
 }
 
 impl AsFd for Listening {
@@ -251,25 +263,27 @@ fn resolve(host: &str) -> io::Result<Vec<SocketAddr>> {
 
 /// Opens `all` on one port; those that the host lacks are told at the level `lacking`.
 fn open_all(
+    name: &str,
     all: &mut [SocketAddr],
     mut port: u16,
     lacking: Level,
     options: &Options,
     pool: &mut Pool,
 ) -> Result<Vec<Arc<Listening>>, (SocketAddr, Errno)> {
-    let any_port = port == 0;
-    let chosen = Origin::Bound { any_port: true };
-    let mut opened: Vec<Arc<Listening>> = Vec::new();
+    let chosen_for = (port == 0).then_some(name);
+    let origin = Origin::Bound { chosen_for: chosen_for.map(str::to_owned) };
+    let (mut opened, mut taken): (Pool, Pool) = Default::default();
     let mut missing = Vec::new();
     for at in all {
         at.set_port(port);
         let found = take(pool, |found| match &found.local {
-            Local::Tcp(local) if port == 0 => found.origin == chosen && local.ip() == at.ip(),
+            Local::Tcp(local) if port == 0 => found.origin == origin && local.ip() == at.ip(),
             local => *local == Local::Tcp(*at),
         });
+        taken.extend(found.clone());
         let result = match found {
             Some(found) => Ok(found),
-            None => bind_tcp(*at, any_port, options, pool).map(Arc::new),
+            None => bind_tcp(*at, chosen_for, options, pool).map(Arc::new),
         };
         match result {
             Ok(listening) => {
@@ -280,7 +294,8 @@ fn open_all(
             }
             Err(errno @ (Errno::ADDRNOTAVAIL | Errno::AFNOSUPPORT)) => missing.push((*at, errno)),
             Err(errno) => {
-                pool.append(&mut opened);
+                // what was bound just now is closed, so that the next try is at another port
+                pool.append(&mut taken);
                 return Err((*at, errno));
             }
         }
@@ -296,22 +311,29 @@ fn open_all(
     }
 }
 
-fn bind_tcp(at: SocketAddr, any_port: bool, options: &Options, pool: &Pool) -> Result<Listening, Errno> {
+fn bind_tcp(at: SocketAddr, chosen_for: Option<&str>, options: &Options, pool: &Pool) -> Result<Listening, Errno> {
     let family = if at.is_ipv4() { AddressFamily::INET } else { AddressFamily::INET6 };
     let socket = rustix::net::socket_with(family, SocketType::STREAM, FLAGS, None)?;
     sockopt::set_socket_reuseaddr(&socket, true)?;
     if at.is_ipv6() {
         sockopt::set_ipv6_v6only(&socket, true)?;
     }
-    for other in pool.iter().filter(|other| other.overlaps(&at)) {
-        sockopt::set_socket_reuseport(other, true)?;
-        sockopt::set_socket_reuseport(&socket, true)?;
-    }
-    rustix::net::bind(&socket, &at)?;
+    let share = |yes: bool| {
+        let mut others = pool.iter().filter(|other| other.overlaps(&at)).peekable();
+        if others.peek().is_some() {
+            sockopt::set_socket_reuseport(&socket, yes)?;
+        }
+        others.try_for_each(|other| sockopt::set_socket_reuseport(other, yes))
+    };
+    prepare(&socket, &Local::Tcp(at), options)?;
+    let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
+    share(true)?;
+    let listens = rustix::net::bind(&socket, &at).and_then(|()| rustix::net::listen(&socket, backlog));
+    // once both listen nobody else shall be able to
+    share(false)?;
+    listens?;
     let local = Local::from(rustix::net::getsockname(&socket)?);
-    prepare(&socket, &local, options)?;
-    rustix::net::listen(&socket, i32::try_from(options.backlog).unwrap_or(i32::MAX))?;
-    Ok(Listening::bound(socket, local, any_port))
+    Ok(Listening::bound(socket, local, chosen_for))
 }
 
 fn bind_unix(path: &Path, options: &Options) -> Result<Listening, BindError> {
@@ -351,7 +373,7 @@ fn bind_unix(path: &Path, options: &Options) -> Result<Listening, BindError> {
         result => result.map_err(unexpected)?,
     }
     rustix::net::listen(&socket, i32::try_from(options.backlog).unwrap_or(i32::MAX)).map_err(unexpected)?;
-    Ok(Listening::bound(socket, Local::Unix(path.to_owned()), false))
+    Ok(Listening::bound(socket, Local::Unix(path.to_owned()), None))
 }
 
 /// Sets what accepted sockets inherit, which saves each of them the calls.
@@ -412,13 +434,14 @@ mod tests {
         assert_eq!(at.scope_id(), 7);
         let address: Address = "[fe80::1%7]:5000".parse().unwrap();
         assert!(address.means(&Local::Tcp("[fe80::1%7]:5000".parse().unwrap())));
-        let error = Listening::open(&address, &Options::default(), &mut Pool::new()).unwrap_err().to_string();
+        let error = Listening::open("test", &address, &Options::default(), &mut Pool::new()).unwrap_err().to_string();
         assert!(error.starts_with("cannot listen on [fe80::1%7]:5000: "), "{error}");
     }
 
     #[test]
     fn a_name_with_two_addresses_gets_one_port() {
-        let bound = Listening::open(&"localhost:0".parse().unwrap(), &Options::default(), &mut Pool::new()).unwrap();
+        let bound =
+            Listening::open("test", &"localhost:0".parse().unwrap(), &Options::default(), &mut Pool::new()).unwrap();
         let ports: Vec<u16> =
             bound.iter().filter_map(|l| if let Local::Tcp(at) = l.local { Some(at.port()) } else { None }).collect();
         assert!(!ports.is_empty() && ports.iter().all(|port| *port == ports[0] && *port != 0), "{ports:?}");
@@ -426,10 +449,11 @@ mod tests {
 
     #[test]
     fn a_port_that_is_taken_is_named_with_the_cure() {
-        let first = Listening::open(&"127.0.0.1:0".parse().unwrap(), &Options::default(), &mut Pool::new()).unwrap();
+        let first =
+            Listening::open("test", &"127.0.0.1:0".parse().unwrap(), &Options::default(), &mut Pool::new()).unwrap();
         let Local::Tcp(at) = first[0].local else { unreachable!() };
         let address = Address::Tcp { host: at.ip().to_string(), port: at.port() };
-        let error = Listening::open(&address, &Options::default(), &mut Pool::new()).unwrap_err();
+        let error = Listening::open("test", &address, &Options::default(), &mut Pool::new()).unwrap_err();
         assert!(!error.permission);
         assert!(
             error.to_string().starts_with(&format!("cannot listen on {at}: another process listens there")),
@@ -441,7 +465,7 @@ mod tests {
     fn only_a_stale_unix_path_is_replaced() {
         let folder = tempfile::tempdir().unwrap();
         let bind = |name: &str| {
-            Listening::open(&Address::Unix(folder.path().join(name)), &Options::default(), &mut Pool::new())
+            Listening::open("test", &Address::Unix(folder.path().join(name)), &Options::default(), &mut Pool::new())
         };
         drop(std::os::unix::net::UnixListener::bind(folder.path().join("stale")).unwrap());
         let live = bind("stale").unwrap();

@@ -286,7 +286,8 @@ impl Worker {
         let Some(connection) = self.table.get_mut(key).filter(|c| c.is_meant(token)) else { return };
         match connection.session.poll_action() {
             Action::Read => {
-                let len = connection.session.read_size();
+                // a read of nothing would look like the end
+                let len = connection.session.read_size().min(self.input.len());
                 let buffer = self.input.get_mut(..len).unwrap_or_default();
                 match connection.stream.read(buffer) {
                     Outcome::Moved(n) => {

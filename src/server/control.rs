@@ -4,7 +4,7 @@ use super::plan::Plan;
 use super::settings::{Refused, Settings};
 use crate::deadlines::{Clock, Moment};
 use crate::metrics::{AcceptCounters, Tally, Totals};
-use crate::net::acceptor::{Change, Door};
+use crate::net::acceptor::Change;
 use crate::net::access::Access;
 use crate::net::address::Local;
 use crate::net::admission::Admission;
@@ -56,6 +56,8 @@ pub(super) struct Beat {
 pub(super) struct State {
     /// What listens; it is the acceptor who keeps it.
     pub(super) sockets: Vec<Weak<Listening>>,
+    /// What did, and does so still where clients who wait at it have no place yet.
+    pub(super) leaving: Vec<Weak<Listening>>,
     /// What was passed by systemd and serves no listener.
     pub(super) idle: Pool,
     pub(super) listeners: Vec<Hosted>,
@@ -74,12 +76,14 @@ pub(super) struct Hosted {
 }
 
 /// What other settings have done.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Applied {
     /// Where it listens now and did not before.
     pub opened: Vec<Local>,
     /// Where it listened before and does not now.
     pub closed: Vec<Local>,
+    /// What listens now; let go of it soon, as it is the acceptor who closes it.
+    pub sockets: Pool,
 }
 
 /// How a listener is at one moment.
@@ -136,10 +140,9 @@ impl Control {
     pub fn apply(&self, settings: Settings) -> Result<Applied, Refused> {
         let inner = &*self.0;
         let _changing = inner.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = self.sockets();
-        let pool = before.iter().chain(&self.state().idle).cloned().collect();
+        let (before, pool) = (self.addresses(), self.state().pool());
         let (drain, access) = (settings.drain.clone(), settings.access);
-        let plan = Plan::new(settings, inner.workers.len(), pool, |name| {
+        let mut plan = Plan::new(settings, inner.workers.len(), pool, |name| {
             self.state().tally(name).unwrap_or_else(|| Arc::new(Tally::new(inner.workers.len())))
         })?;
         if inner.orders.draining().is_some() {
@@ -149,10 +152,7 @@ impl Control {
         for passed in &plan.idle {
             log::warn!("nobody serves {}, which systemd passed, any more", passed.local());
         }
-        plan.tune();
-        for old in before.iter().filter(|old| !plan.has(old)) {
-            old.set_stays(false); // so that its path goes with it
-        }
+        plan.begin();
         let (done, wait) = unbounded();
         if inner.acceptor.post(Change { doors: plan.doors.clone(), done }).is_err() {
             return Err(Refused::Stopping); // its thread has ended
@@ -165,14 +165,15 @@ impl Control {
         self.ring();
 
         self.state().take_over(&plan, drain);
-        let is_new = |door: &&Door| !before.iter().any(|old| Arc::ptr_eq(old, &door.listening));
-        Ok(Applied {
-            opened: plan.doors.iter().filter(is_new).map(|door| door.listening.local().clone()).collect(),
-            closed: before.iter().filter(|old| !plan.has(old)).map(|old| old.local().clone()).collect(),
-        })
+        let now = self.addresses();
+        let without = |all: &[Local], others: &[Local]| -> Vec<Local> {
+            all.iter().filter(|local| !others.contains(local)).cloned().collect()
+        };
+        let sockets = plan.doors.into_iter().map(|door| door.listening).collect();
+        Ok(Applied { opened: without(&now, &before), closed: without(&before, &now), sockets })
     }
 
-    /// What listens for it, to be kept for the next process; what systemd passed is not.
+    /// What listens for it; let go of it soon, as it is the acceptor who closes it.
     #[must_use]
     pub fn sockets(&self) -> Pool {
         self.state().sockets.iter().filter_map(Weak::upgrade).collect()
@@ -323,6 +324,7 @@ impl State {
     pub(super) fn new(drain: Drain) -> State {
         State {
             sockets: Vec::new(),
+            leaving: Vec::new(),
             idle: Pool::new(),
             listeners: Vec::new(),
             removed: Vec::new(),
@@ -342,9 +344,18 @@ impl State {
         let gone = before.into_iter().map(|old| Hosted { addresses: Vec::new(), ..old });
         self.removed.extend(gone);
         self.removed.retain(|old| !stays(old));
-        self.sockets = plan.doors.iter().map(|door| Arc::downgrade(&door.listening)).collect();
+        let sockets = plan.doors.iter().map(|door| Arc::downgrade(&door.listening)).collect();
+        self.leaving.append(&mut std::mem::replace(&mut self.sockets, sockets));
+        let stays = |old: &Weak<Listening>| self.sockets.iter().any(|new| new.ptr_eq(old));
+        self.leaving.retain(|old| old.strong_count() > 0 && !stays(old));
         self.idle.clone_from(&plan.idle);
         self.drain = drain;
+    }
+
+    /// All that listens, in whatever way.
+    fn pool(&self) -> Pool {
+        let open = self.sockets.iter().chain(&self.leaving).filter_map(Weak::upgrade);
+        open.chain(self.idle.iter().cloned()).collect()
     }
 
     /// What is counted for the listener of this name.

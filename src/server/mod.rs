@@ -113,11 +113,11 @@ impl Server {
         let (known, drain) = (settings::names(&settings.listeners), settings.drain.clone());
         let access_log = settings.access;
         let pool: Pool = inherited.into_iter().map(Arc::new).collect();
-        let plan = Plan::new(settings, count, pool, |_| Arc::new(Tally::new(count)))?;
+        let mut plan = Plan::new(settings, count, pool, |_| Arc::new(Tally::new(count)))?;
         if let Some(Origin::Passed(name)) = plan.idle.first().map(|idle| idle.origin()) {
             return Err(Refused::Nobodys { name: name.clone(), known });
         }
-        plan.tune();
+        plan.begin();
 
         let clock = Clock::new(Instant::now());
         let pulse = Arc::<Pulse>::default();

@@ -28,6 +28,8 @@ pub(super) struct Plan {
     pub(super) services: Vec<Arc<Service>>,
     /// What was passed by systemd and serves no listener.
     pub(super) idle: Pool,
+    /// What listens and shall not any more.
+    leaving: Pool,
     /// How many connections may be open at once.
     pub(super) max_connections: usize,
 }
@@ -57,7 +59,7 @@ impl Plan {
             }
             if sockets.is_empty() {
                 for address in &addresses {
-                    sockets.extend(Listening::open(address, &socket, &mut pool)?);
+                    sockets.extend(Listening::open(&service.name, address, &socket, &mut pool)?);
                 }
             }
             service.tally = tally(&service.name);
@@ -68,17 +70,16 @@ impl Plan {
             }
             services.push(service);
         }
-        pool.retain(|found| matches!(found.origin(), Origin::Passed(_)));
-        Ok(Plan { doors, options, services, idle: pool, max_connections })
+        let (idle, leaving) = pool.into_iter().partition(|found| matches!(found.origin(), Origin::Passed(_)));
+        Ok(Plan { doors, options, services, idle, leaving, max_connections })
     }
 
-    /// Whether a socket that listened before does so further.
-    pub(super) fn has(&self, old: &Arc<Listening>) -> bool {
-        self.doors.iter().any(|door| Arc::ptr_eq(&door.listening, old))
-    }
-
-    /// Sets the options of all sockets, from which point on things are changed.
-    pub(super) fn tune(&self) {
+    /// Sets the options of all sockets, and lets go of those that are not listened on any more, with
+    /// their paths; from this point on things are changed.
+    pub(super) fn begin(&mut self) {
+        for old in self.leaving.drain(..) {
+            old.set_stays(false);
+        }
         for (door, options) in self.doors.iter().zip(&self.options) {
             if let Err(errno) = door.listening.tune(options) {
                 log::warn!("cannot set the options of {}: {}", door.listening.local(), plain(errno));

@@ -395,7 +395,7 @@ impl Session {
 
     /// The earliest deadline, and what it is for.
     fn due(&self) -> Option<(Moment, Due)> {
-        let limits = &self.service.limits;
+        let limits = self.waits();
         let after = |since: Moment, wait: Option<Duration>, due| wait.map(|wait| (since.after(wait), due));
         match self.stage {
             Stage::Ended { .. } => None,

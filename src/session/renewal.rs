@@ -14,7 +14,7 @@ impl Session {
     }
 
     /// Takes that it is to be served as `service` says from the next message on, or, under `stream`, as
-    /// soon as the steps hold nothing back; that must [read bytes](crate::framing::Framing::reads_as) as it does now.
+    /// soon as the steps hold nothing back, but with its waits from now on; that must [read bytes](crate::framing::Framing::reads_as) as it does now.
     /// `context` is what its steps may say of it, where it [lacks](Self::lacks_context) that.
     pub fn handle_service(&mut self, service: Arc<Service>, context: Option<Box<Context>>) {
         if self.context.is_none() {
@@ -38,5 +38,12 @@ impl Session {
             self.read_size = u32::try_from(size).unwrap_or(u32::MAX);
             self.service = next;
         }
+    }
+
+    /// How long each wait may last: what was said last, also in the middle of a message, or whoever is
+    /// slow with it would be out of reach.
+    pub(super) fn waits(&self) -> &Limits {
+        let next = self.held.as_ref().and_then(|held| held.next.as_ref());
+        &next.unwrap_or(&self.service).limits
     }
 }

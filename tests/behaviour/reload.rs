@@ -217,6 +217,62 @@ fn reads_may_grow_after_a_reload() {
     assert!(client.exchange(&text) == text.to_uppercase().into_bytes());
 }
 
+/// r-port0: a reload that changed nothing gave one listener's port to another.
+#[test]
+fn each_listener_keeps_the_port_that_was_chosen_for_it() {
+    let three = |names: &[&'static str]| {
+        let mut settings = Plan::new().settings;
+        for name in names {
+            let mut plan = Plan::new();
+            plan.steps = if *name == "b" { vec!["lowercase"] } else { vec!["uppercase"] };
+            settings.listeners.push(Listener::new("127.0.0.1:0".parse().unwrap(), plan.service(name)));
+        }
+        settings
+    };
+    let daemon = Daemon::with(|plan| plan.settings = three(&["a", "b", "c"]));
+    let [a, b, c] = daemon.addresses()[..] else { panic!("three addresses") };
+    daemon.control().apply(three(&["a", "b", "c"])).unwrap();
+    assert_eq!(daemon.addresses(), [a, b, c]);
+    daemon.control().apply(three(&["c", "b"])).unwrap();
+    assert_eq!(daemon.addresses(), [c, b]);
+    Client::connect(b).send("Hello").expect("hello");
+}
+
+/// r-leaving: with all places taken, the removed address was taken for another process's.
+#[test]
+fn an_address_that_was_removed_while_all_places_were_taken_can_come_back() {
+    let one = |address: SocketAddr| settings(address, |plan| plan.settings.max_connections = NonZero::new(1));
+    let (first, second) = (free_port(), free_port());
+    let daemon = Daemon::with(|plan| plan.settings = one(first));
+    let mut client = daemon.connect();
+    client.send("a").expect("A");
+    // it makes the acceptor see that there is no place
+    let mut waiting = Client::connect(first);
+    waiting.send("b");
+    daemon.control().apply(one(second)).unwrap();
+    daemon.control().apply(one(first)).unwrap();
+    assert_eq!(daemon.addresses(), [first]);
+    drop(client);
+    waiting.expect("B");
+}
+
+/// r-waits: a client that hangs in half a message was out of reach of a limit that a reload had set.
+#[test]
+fn a_limit_reaches_connections_that_hang_in_half_a_message() {
+    let lines = |wait: Option<Duration>| {
+        settings("127.0.0.1:0", |plan| {
+            plan.framing = "line";
+            plan.limits.message_timeout = wait;
+        })
+    };
+    let daemon = Daemon::with(|plan| plan.settings = lines(None));
+    let mut client = daemon.connect();
+    client.send("one\nhalf").expect("ONE\n");
+    daemon.control().apply(lines(Some(Duration::from_millis(50)))).unwrap();
+    client.rest();
+    eventually("it was told why", || daemon.closed(EndReason::MessageTimeout) == 1);
+}
+
 /// r-room: a client that was accepted with larger reads, by a worker that had not heard of them yet, was
 /// taken for one that had ended its input.
 #[test]

@@ -23,7 +23,7 @@ fn exchange(mut stream: impl Read + Write, request: &str) -> (u16, String, Strin
 }
 
 fn request(method: &str, path: &str) -> String {
-    format!("{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n")
+    format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\n\r\n")
 }
 
 impl Process {
@@ -200,6 +200,26 @@ fn the_readme_lists_every_metric() {
     process.end();
 }
 
+/// A page from elsewhere, whose name was made to lead here, could have read in a browser what is shown here.
+#[test]
+fn a_loopback_address_answers_for_this_host_alone() {
+    let process = Process::start(LOOKED_AT);
+    let asked = |host: &str| exchange(connect(process.admin()), &format!("GET /status HTTP/1.1\r\n{host}\r\n")).0;
+    for host in ["host: evil.example\r\n", "host: evil.example:5080\r\n", "host: 127.0.0.1.evil.example\r\n"] {
+        assert_eq!(asked(host), 421, "{host}");
+    }
+    for host in ["host: 127.0.0.1:5080\r\n", "host: localhost\r\n", "host: LOCALHOST:1\r\n", "host: [::1]:5080\r\n", ""]
+    {
+        assert!([200, 400].contains(&asked(host)), "{host}");
+    }
+    assert_eq!(
+        exchange(connect(process.admin()), "GET http://evil.example/ HTTP/1.1\r\nhost: localhost\r\n\r\n").0,
+        421
+    );
+    assert_eq!(exchange(connect(process.admin()), "GET / HTTP/1.0\r\n\r\n").0, 200);
+    process.end();
+}
+
 /// f54: whoever looks, slowly or with malice, costs clients nothing.
 #[test]
 fn hostile_scrapers_cost_clients_nothing_and_good_ones_are_answered() {
@@ -208,7 +228,7 @@ fn hostile_scrapers_cost_clients_nothing_and_good_ones_are_answered() {
     let mut slow: Vec<TcpStream> = (0..200).map(|_| connect(admin)).collect();
     for (nth, stream) in slow.iter_mut().enumerate() {
         // some say nothing, some begin, some never read what they asked for
-        let part = [&b""[..], b"GET /metr", b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"][nth % 3];
+        let part = [&b""[..], b"GET /metr", b"GET / HTTP/1.1\r\nhost: localhost\r\n\r\n"][nth % 3];
         stream.write_all(part).unwrap();
     }
     let begun = Instant::now();
@@ -219,7 +239,8 @@ fn hostile_scrapers_cost_clients_nothing_and_good_ones_are_answered() {
     drop(slow);
     assert_eq!(process.public("GET", "/healthz").0, 200);
 
-    let large = format!("GET /status HTTP/1.1\r\nhost: x\r\n{}\r\n", "x-large: yes and more\r\n".repeat(50_000));
+    let large =
+        format!("GET /status HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "x-large: yes and more\r\n".repeat(50_000));
     let mut stream = connect(admin);
     // it may be sent away before all of it was sent
     let _ = stream.write_all(large.as_bytes());
@@ -227,7 +248,7 @@ fn hostile_scrapers_cost_clients_nothing_and_good_ones_are_answered() {
     let _ = stream.read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer);
     assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 431 "), "{answer}");
-    let many = format!("GET /status HTTP/1.1\r\nhost: x\r\n{}\r\n", "x: 1\r\n".repeat(40));
+    let many = format!("GET /status HTTP/1.1\r\nhost: localhost\r\n{}\r\n", "x: 1\r\n".repeat(40));
     assert_eq!(exchange(connect(admin), &many).0, 431);
     for garbage in ["\x16\x03\x01\x02\x00\x01\x00", "hello\r\n\r\n", "GET / HTTP/9.9\r\n\r\n"] {
         let mut stream = connect(admin);

@@ -142,7 +142,7 @@ fn what_is_allowed_and_hardly_meant_is_warned_of() {
     let two = "max_message = 7\n[[listener]]\nname = 'a'\nlisten = 'h:1'\n[[listener]]\nname = 'b'\nlisten = 'h:2'\n";
     assert_eq!(warnings(two), [format!("f:1: warning: {unread}")]);
     let access = "`access` has no effect, as its records are \"info\" and `level` is \"warn\"";
-    let open = "whoever reaches this address sees the status of the daemon and where its clients come from";
+    let open = "whoever reaches this address sees where clients come from, and what a reload changed";
     assert_eq!(warnings("[admin]\nlisten = '0.0.0.0:5080'"), [format!("f:2: warning: {open}")]);
     assert_eq!(warnings("[admin]\nlisten = ['[::1]:5080', '127.1.2.3:1', 'localhost:2']"), [""; 0]);
     assert_eq!(warnings("[log]\nlevel = 'warn'\naccess = 'end'"), [format!("f:3: warning: {access}")]);
