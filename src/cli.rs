@@ -108,7 +108,8 @@ enum Verb {
     Log {
         #[command(flatten)]
         daemon: control::Daemon,
-        /// The least important messages that are logged: error, warn, info, debug, trace, or off
+        /// The least important messages that are logged
+        #[arg(value_parser = levels())]
         level: LevelFilter,
     },
     /// End connections of the running daemon by their numbers
@@ -171,6 +172,11 @@ impl Delimiter {
     fn parse(text: &str) -> Result<Delimiter, String> {
         config::delimiter(text).map(Delimiter)
     }
+}
+
+fn levels() -> impl TypedValueParser<Value = LevelFilter> {
+    PossibleValuesParser::new(["error", "warn", "info", "debug", "trace", "off"])
+        .try_map(|level| level.parse::<LevelFilter>())
 }
 
 fn framings() -> PossibleValuesParser {

@@ -59,6 +59,7 @@ pub fn run(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
     store.keep(&control.sockets());
     let board = Arc::new(Board::new(config.source.clone()));
     // one that was found in its usual place must not be taken for the defaults once it is gone
+    let path = path.map(|path| std::path::absolute(&path).unwrap_or(path));
     let path = path.or(if let Source::File(found) = &config.source { Some(found.clone()) } else { None });
     let reloader =
         Reloader::new(path, config.effective, control.clone(), log.handle().clone(), Arc::clone(&board), store);
@@ -174,8 +175,9 @@ impl Daemon {
         };
         let open = counted(self.control.open(), "connection");
         log::info!("{name}: stopping, {open} open; once more stops at once");
-        systemd::stopping(&format!("stopping, {open} open"));
+        // before systemd hears of it, so that a reload does not say afterwards that all is ready
         self.board.set_stage(Stage::Draining);
+        systemd::stopping(&format!("stopping, {open} open"));
         self.control.drain()
     }
 

@@ -209,8 +209,11 @@ fn drain(entries: &Receiver<Entry>, dropped: &AtomicU64) {
     for entry in entries {
         match entry {
             Entry::Line(line) => {
-                // a log that cannot be written has nobody to be told to
-                let _ = io::stderr().write_all(&line);
+                if io::stderr().write_all(&line).is_err() {
+                    // as on a disk that is full: whoever asks is told, as nobody can be told here
+                    dropped.fetch_add(1, Relaxed);
+                    told += 1;
+                }
             }
             Entry::Flush(done) => waiting = Some(done),
         }

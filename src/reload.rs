@@ -95,7 +95,10 @@ impl Reloader {
         let fault = |_| Err(Failure::new(Exit::OwnFault, "a fault of shoutd's own; please report it"));
         let applied = match gone_over.unwrap_or_else(fault) {
             Ok(source) => Some((source, config::restart_pending(&self.started, &self.current))),
-            Err(failure) => {
+            Err(mut failure) => {
+                if !failure.text.ends_with(UNTOUCHED) {
+                    failure.text += &format!("; {UNTOUCHED}");
+                }
                 log::error!("{by}: reload refused; {UNTOUCHED}");
                 for line in failure.text.lines().filter(|line| !line.is_empty()) {
                     log::error!("{line}");

@@ -149,9 +149,11 @@ fn others(socket: &Path) -> Vec<String> {
         .filter_map(|path| {
             let answer = ask(&path, Method::GET, "/status", Duration::from_secs(1)).ok()?;
             let status: Status = serde_json::from_slice(&answer.body).ok()?;
-            let file = status.config.file.unwrap_or_else(|| "the built-in defaults".to_owned());
             let shown = config::plain(&path.to_string_lossy());
-            Some(format!("one that runs {} does with --socket {shown}", config::plain(&file)))
+            Some(match status.config.file {
+                Some(file) => format!("one does with -c {}", config::plain(&file)),
+                None => format!("one that runs the built-in defaults does with --socket {shown}"),
+            })
         })
         .collect()
 }

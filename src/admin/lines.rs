@@ -18,9 +18,10 @@ impl Status {
         facts.add(
             "connections",
             format!(
-                "{} open of {}, {} accepted, {} a second",
+                "{} open of {}{}, {} accepted, {} a second",
                 connections.open,
                 connections.max,
+                if connections.open >= connections.max as u64 { " (FULL: new clients wait)" } else { "" },
                 connections.accepted,
                 rate(self.rates.connections)
             ),
@@ -32,7 +33,7 @@ impl Status {
         facts.add("sent", format!("{sent}, {out_a_second} a second"));
         let quantiles = |of: &Buckets| [0.5, 0.99].map(|part| quantile(&self.latency.le, of, part));
         if let [Some(half), Some(most)] = quantiles(&self.latency.answer) {
-            facts.add("answers", format!("half in {half}, 99 of 100 in {most}"));
+            facts.add("answers", format!("half in {half}, 99 of 100 in {most}, since the start"));
         }
         facts.add("workers", self.workers_line());
         let ended = connections.closed.iter().filter(|(_, count)| **count > 0);

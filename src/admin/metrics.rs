@@ -4,6 +4,7 @@
 //! listener. Label values come from fixed sets and from the configuration alone: no client can add a
 //! series.
 
+use super::process::Process;
 use super::status::{closed, seconds};
 use super::{Reach, Requests};
 use crate::board::{Now, Stage};
@@ -140,6 +141,12 @@ impl Collector for Scrape {
         to.counters("shoutd_admin_requests", "HTTP requests that were answered, by status code", None, requests)?;
         let mut build = to.0.encode_descriptor("shoutd_build", "The program", None, MetricType::Info)?;
         build.encode_info(&[("version", env!("CARGO_PKG_VERSION"))])?;
+        let process = Process::now();
+        let seconds = [(Labels::new(), process.worked.as_secs_f64())];
+        to.counters("process_cpu", "Time that processors worked for the process", Some(&Unit::Seconds), seconds)?;
+        to.gauge("process_resident_memory_bytes", "Memory that the process has in use", process.resident)?;
+        to.gauge("process_open_fds", "Descriptors that are open", process.open_files)?;
+        to.gauge("process_max_fds", "Descriptors that may be open", process.max_files)?;
         let help = "When the process was started";
         to.gauge("process_start_time_seconds", help, since_epoch(self.started))
     }

@@ -10,6 +10,7 @@ mod http;
 mod lines;
 mod metrics;
 pub mod place;
+mod process;
 mod rates;
 pub mod status;
 

@@ -35,14 +35,29 @@ pub fn sockets(socket: &ControlSocket, source: &Source) -> Vec<PathBuf> {
     }
 }
 
-/// The runtime directory, and that of the system's daemon; where systemd says which it is, that alone.
+/// The runtime directory, and those in which a daemon of this user or of the system may have put its
+/// socket; where systemd says which it is, that alone.
 #[must_use]
 pub fn folders() -> Vec<PathBuf> {
     let mut folders = vec![folder()];
-    if std::env::var_os(RUNTIME_DIRECTORY).is_none() && !folders.contains(&PathBuf::from(SYSTEM)) {
-        folders.push(PathBuf::from(SYSTEM));
+    if std::env::var_os(RUNTIME_DIRECTORY).is_none() {
+        // a user's daemon and its user need not have been told the same, as by cron
+        let user = rustix::process::getuid().as_raw();
+        folders.extend([PathBuf::from(format!("/run/user/{user}/shoutd")), temporary(user), SYSTEM.into()]);
+        let mut seen = Vec::new();
+        folders.retain(|folder| {
+            !seen.contains(folder) && {
+                seen.push(folder.clone());
+                true
+            }
+        });
     }
     folders
+}
+
+/// The folder of a user who has none.
+fn temporary(user: u32) -> PathBuf {
+    std::env::temp_dir().join(format!("shoutd-{user}"))
 }
 
 /// The runtime directory: what systemd says, or else one of the user's own.
@@ -59,7 +74,7 @@ fn folder() -> PathBuf {
     }
     match named("XDG_RUNTIME_DIR") {
         Some(folder) => PathBuf::from(folder).join("shoutd"),
-        None => std::env::temp_dir().join(format!("shoutd-{}", user.as_raw())),
+        None => temporary(user.as_raw()),
     }
 }
 

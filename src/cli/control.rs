@@ -110,15 +110,15 @@ pub(super) fn connections(asked: &Listing, config: Option<&Path>) -> Result<(), 
     if asked.json {
         return print_json(&shown);
     }
-    let head = ["LISTENER", "PEER", "STATE", "ID", "AGE", "QUIET", "MESSAGES", "RECEIVED", "SENT"];
+    let head = ["ID", "LISTENER", "PEER", "STATE", "AGE", "QUIET", "MESSAGES", "RECEIVED", "SENT"];
     let mut rows = vec![head.map(str::to_owned).to_vec()];
     let time = |seconds: f64| words(Duration::from_secs_f64(seconds.clamp(0.0, 1e12)));
     rows.extend(shown.iter().map(|one| {
         vec![
+            one.id.to_string(),
             plain(&one.listener),
             plain(&one.peer),
             plain(&one.state),
-            one.id.to_string(),
             time(one.age_seconds),
             time(one.quiet_seconds),
             one.messages.to_string(),
@@ -131,7 +131,7 @@ pub(super) fn connections(asked: &Listing, config: Option<&Path>) -> Result<(), 
         all if all == count => format!("{count} connections"),
         some => format!("{some} of {count} connections"),
     };
-    print(&format!("{}\n\n{last}\n", columns(&rows, 3).join("\n")))
+    print(&format!("{}\n\n{last}\n", columns(&rows, 4).join("\n")))
 }
 
 /// `shoutd reload`.

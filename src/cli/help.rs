@@ -23,7 +23,7 @@ pub(super) const AFTER: &str =
 
 pub(super) const AFTER_LONG: &str = "\
 Examples:
-  shoutd                                         serve with the usual configuration
+  shoutd run                                     serve with the usual configuration
   printf 'straße\\n' | nc -N localhost 5000       ask it, from another terminal: STRASSE
   shoutd -c my.toml check                        tell all mistakes of a file, start nothing
   shoutd config --full > my.toml                 begin a file: every key, and what it means
@@ -37,8 +37,7 @@ Files:
       listen = \"localhost:5000\"
       buffer_size = 1024
       transform = \"uppercase\"
-  /run/shoutd/control.sock  the control socket of root's daemon and of the service; others are beside
-      it, or in the user's own runtime directory
+  /run/shoutd/control.sock  the control socket of the service
 
 Signals:
   SIGTERM, SIGINT  end it when open connections have had their answers; a second one at once
@@ -101,7 +100,8 @@ Examples:
   shoutd transforms --markdown";
 
 pub(super) const STATUS: &str = "\
-It asks the daemon that runs with the same configuration, by its control socket, and starts none.
+It asks the daemon that runs with the same configuration (-c says which), by its control socket, and
+starts none. What happens in a second is the mean of the last ten.
 
 Examples:
   shoutd status

@@ -57,17 +57,26 @@ const NEW: [&str; 4] = ["listen", "greeting", "socket", "limits.max_connections"
 /// The keys whose values differ, in the order of a file; tests are none of them.
 #[must_use]
 pub fn changes(old: &[Entry], new: &[Entry]) -> Vec<Change> {
-    let (before, after) = (Values::of(old), Values::of(new));
+    // the keys of a listener without a table of its own stand among those of the daemon
+    let own = |entry: &Entry| entry.path.strip_prefix("listener.").and_then(|rest| rest.split_once('.')).is_some();
+    let keys: HashSet<&str> = old.iter().chain(new).filter(|entry| own(entry)).map(|entry| named(entry).1).collect();
+    let place = |entry: &'_ Entry| -> (Option<String>, String) {
+        let (name, key) = named(entry);
+        let name = name.or_else(|| keys.contains(key).then_some(UNNAMED));
+        (name.map(str::to_owned), key.to_owned())
+    };
+    let (before, after) = (Values::of(old, place), Values::of(new, place));
     let mut seen = HashSet::new();
     let mut changes = Vec::new();
     for entry in new.iter().chain(old) {
-        let (listener, key) = place(entry);
-        let [old, new] = [&before, &after].map(|values| values.by_place.get(&(listener, key)));
-        if old == new || key.starts_with("test.") || key == "name" || !seen.insert((listener, key)) {
+        let at = place(entry);
+        let [old, new] = [&before, &after].map(|values| values.by_place.get(&at));
+        let (listener, key) = &at;
+        if old == new || key.starts_with("test.") || key == "name" || !seen.insert(at.clone()) {
             continue;
         }
         let [old, new] = [old, new].map(|value| value.map(|value| inline(value)));
-        let is_whole = |name| !before.listeners.contains(name) || !after.listeners.contains(name);
+        let is_whole = |name: &String| !before.listeners.contains(name) || !after.listeners.contains(name);
         changes.push(match listener {
             // all keys of one that has come or gone are one change
             Some(name) if is_whole(name) && key != "listen" => continue,
@@ -75,10 +84,11 @@ pub fn changes(old: &[Entry], new: &[Entry]) -> Vec<Change> {
                 Change { key: format!("listener.{name}"), old, new, effect: Effect::NewConnections }
             }
             _ => {
-                let differs =
-                    |key: &&str| before.by_place.get(&(listener, key)) != after.by_place.get(&(listener, key));
-                let effect = effect(key, FRAMING.iter().any(differs));
-                Change { key: entry.path.clone(), old, new, effect }
+                let differs = |framing: &&str| {
+                    let at = (listener.clone(), (*framing).to_owned());
+                    before.by_place.get(&at) != after.by_place.get(&at)
+                };
+                Change { key: entry.path.clone(), old, new, effect: effect(key, FRAMING.iter().any(differs)) }
             }
         });
     }
@@ -87,15 +97,15 @@ pub fn changes(old: &[Entry], new: &[Entry]) -> Vec<Change> {
 
 /// The values of a configuration, by listener and key.
 struct Values<'e> {
-    by_place: HashMap<(Option<&'e str>, &'e str), &'e Value>,
-    listeners: HashSet<&'e str>,
+    by_place: HashMap<(Option<String>, String), &'e Value>,
+    listeners: HashSet<String>,
 }
 
 impl<'e> Values<'e> {
-    fn of(entries: &'e [Entry]) -> Values<'e> {
+    fn of(entries: &'e [Entry], place: impl Fn(&Entry) -> (Option<String>, String)) -> Values<'e> {
         let by_place: HashMap<_, _> = entries.iter().map(|entry| (place(entry), &entry.value)).collect();
-        let listeners = by_place.keys().filter_map(|(listener, _)| *listener).collect();
-        Values { by_place, listeners }
+        let listeners = by_place.keys().filter(|(_, key)| key == "listen").filter_map(|(name, _)| name.clone());
+        Values { listeners: listeners.collect(), by_place }
     }
 }
 
@@ -119,11 +129,9 @@ fn effect(key: &str, reads_otherwise: bool) -> Effect {
     }
 }
 
-/// The listener that an entry belongs to, and its key there; the one without a name has its keys
-/// among those of the daemon.
-fn place(entry: &Entry) -> (Option<&str>, &str) {
+/// The listener whose table an entry stands in, and its key there.
+fn named(entry: &Entry) -> (Option<&str>, &str) {
     match entry.path.strip_prefix("listener.").and_then(|rest| rest.split_once('.')) {
-        Some((UNNAMED, key)) => (None, key),
         Some((name, key)) => (Some(name), key),
         None => (None, &entry.path),
     }
@@ -181,5 +189,14 @@ mod tests {
         let two = "[[listener]]\nlisten = 'localhost:5000'\n[[listener]]\nname = 'b'\nlisten = 'h:1'\n";
         assert_eq!(table("", two), ["listener.b | - | \"h:1\" | new connections"]);
         assert_eq!(table(two, ""), ["listener.b | \"h:1\" | - | new connections"]);
+        let others = "[[listener]]\nname = 'b'\nlisten = 'h:1'\n[[listener]]\nname = 'c'\nlisten = 'h:2'\n";
+        assert_eq!(
+            table("", others),
+            [
+                "listener.b | - | \"h:1\" | new connections",
+                "listener.c | - | \"h:2\" | new connections",
+                "listener.default | \"localhost:5000\" | - | new connections",
+            ]
+        );
     }
 }

@@ -210,7 +210,8 @@ fn where_no_daemon_answers_those_that_would_are_named() {
     let output = command(&file, process.folder.path(), &["status"]);
     assert_eq!(output.status.code(), Some(69));
     let socket = process.control_socket();
-    assert!(error(&output).contains(&format!("--socket {}", socket.display())), "{}", error(&output));
+    let own = process.folder.path().join("config.toml");
+    assert!(error(&output).contains(&format!("one does with -c {}", own.display())), "{}", error(&output));
     let text = good(&command(&file, process.folder.path(), &["status", "--socket", socket.to_str().unwrap()]));
     assert!(text.contains(&format!("pid {}", process.child.id())), "{text}");
 
