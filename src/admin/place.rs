@@ -2,6 +2,7 @@
 //! the same configuration, and two daemons do not share one by accident.
 
 use crate::config::{ControlSocket, PLACE, Source};
+use std::collections::HashSet;
 use std::ffi::OsString;
 use std::fs::{self, DirBuilder};
 use std::io;
@@ -36,22 +37,20 @@ pub fn sockets(socket: &ControlSocket, source: &Source) -> Vec<PathBuf> {
 }
 
 /// The runtime directory, and those in which a daemon of this user or of the system may have put its
-/// socket; where systemd says which it is, that alone.
+/// socket, as they need not have been told the same; where systemd says which it is, that alone.
 #[must_use]
 pub fn folders() -> Vec<PathBuf> {
     let mut folders = vec![folder()];
     if std::env::var_os(RUNTIME_DIRECTORY).is_none() {
-        // a user's daemon and its user need not have been told the same, as by cron
         let user = rustix::process::getuid().as_raw();
-        folders.extend([PathBuf::from(format!("/run/user/{user}/shoutd")), temporary(user), SYSTEM.into()]);
-        let mut seen = Vec::new();
-        folders.retain(|folder| {
-            !seen.contains(folder) && {
-                seen.push(folder.clone());
-                true
-            }
-        });
+        folders.push(PathBuf::from(format!("/run/user/{user}/shoutd")));
+        // where everybody can put something, only what is the user's own is looked at
+        let temporary = temporary(user);
+        folders.extend(fs::symlink_metadata(&temporary).is_ok_and(|found| found.uid() == user).then_some(temporary));
+        folders.push(PathBuf::from(SYSTEM));
     }
+    let mut seen = HashSet::new();
+    folders.retain(|folder| seen.insert(folder.clone()));
     folders
 }
 

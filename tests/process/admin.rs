@@ -282,6 +282,29 @@ fn a_scraper_is_answered_while_a_thousand_others_are_slow() {
     process.end();
 }
 
+/// The list of connections, for which workers are waited for, held up all who looked, and the main
+/// thread at SIGUSR1.
+#[test]
+fn a_worker_that_is_long_at_work_keeps_nobody_waiting_but_who_asks_for_its_connections() {
+    let process = Process::start(&format!(
+        "workers = 1\nframing = \"line\"\nmax_message = \"1MiB\"\n\
+         transform = [{{ replace = {{ pattern = \"<.*>|<\", with = \"x\" }} }}]\n{LOOKED_AT}"
+    ));
+    let mut client = connect(process.address());
+    client.write_all(&[[b'<'; 400_000].as_slice(), b"\n"].concat()).unwrap();
+    eventually("the worker is at work", || process.public("GET", "/healthz").0 == 503);
+    let mut asks = connect(process.admin());
+    asks.write_all(request("GET", "/status").as_bytes()).unwrap();
+    let begun = Instant::now();
+    assert_eq!(process.public("GET", "/readyz").0, 200);
+    process.kill(Signal::USR1);
+    process.await_line("SILENT for ");
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    let mut answer = String::new();
+    asks.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+}
+
 #[test]
 fn requests_are_counted_by_what_they_were_answered_also_those_that_were_none() {
     let process = Process::start(LOOKED_AT);
