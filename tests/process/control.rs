@@ -230,3 +230,20 @@ fn the_status_signal_writes_the_status_to_the_log() {
     process.await_line("LISTENER  ADDRESSES");
     process.end();
 }
+
+#[test]
+#[ignore = "needs root, to become somebody who may not"]
+fn who_may_not_talk_to_the_daemon_is_told_to_take_sudo_and_exit_77() {
+    let process = Process::start(SOMEWHERE);
+    std::fs::set_permissions(process.folder.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    let program = process.folder.path().join("shoutd");
+    std::fs::copy(env!("CARGO_BIN_EXE_shoutd"), &program).unwrap();
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--clear-groups", "--inh-caps=-all", "--bounding-set=-all"]).arg(program);
+    let config = process.folder.path().join("config.toml");
+    command.arg("status").arg("-c").arg(config).env("RUNTIME_DIRECTORY", process.folder.path());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(77), "{}", error(&output));
+    assert!(error(&output).contains("no permission to talk to the daemon at ") && error(&output).contains("sudo"));
+    process.end();
+}
