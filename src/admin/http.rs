@@ -113,19 +113,14 @@ pub(super) async fn apart<T: Send + 'static>(
 /// Whether the host that is asked for is this one: a page from elsewhere, whose name leads here, shall
 /// not read in a browser what is shown here.
 fn is_here(request: &Request<Incoming>) -> bool {
-    let asked =
-        request.uri().host().or_else(|| {
-            let host = request.headers().get(header::HOST)?.to_str().ok()?;
-            host.parse::<Authority>().is_ok().then(|| {
-                host.rsplit_once(':').map_or(host, |(name, port)| {
-                    if port.bytes().all(|byte| byte.is_ascii_digit()) { name } else { host }
-                })
-            })
-        });
-    // who says nothing is no browser
-    asked.is_none_or(|host| {
-        host.eq_ignore_ascii_case("localhost") || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok()
-    })
+    let is_here =
+        |host: &str| host.eq_ignore_ascii_case("localhost") || host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+    match (request.uri().host(), request.headers().get(header::HOST)) {
+        (Some(host), _) => is_here(host),
+        (None, Some(host)) => Authority::try_from(host.as_bytes()).is_ok_and(|named| is_here(named.host())),
+        // who says nothing is no browser
+        (None, None) => true,
+    }
 }
 
 /// Whether every thread gives a sign of life.

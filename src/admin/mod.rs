@@ -131,8 +131,8 @@ impl Admin {
     /// When an address that is named cannot be listened on, or the system refuses a thread.
     pub fn start(settings: &AdminSettings, source: &Source, reach: Reach) -> Result<Admin, Failure> {
         let mut doors: Vec<(Entrance, Arc<Listening>)> = Vec::new();
-        if let Some(path) = place::socket(&settings.socket, source) {
-            match open_control(&path, settings.socket == ControlSocket::Auto) {
+        if let Some(path) = place::sockets(&settings.socket, source).first() {
+            match open_control(path, settings.socket == ControlSocket::Auto) {
                 Ok(listening) => doors.push((Entrance::Control, listening)),
                 Err(error) if settings.socket == ControlSocket::Auto => {
                     log::warn!("no control socket: {error}; [admin] socket names another place");

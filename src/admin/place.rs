@@ -15,18 +15,9 @@ const RUNTIME_DIRECTORY: &str = "RUNTIME_DIRECTORY";
 /// The folder of root's daemons, and of the service under systemd.
 const SYSTEM: &str = "/run/shoutd";
 
-/// The control socket of the daemon that runs with the configuration from `source`, which says
-/// `socket`; none where it is off.
-#[must_use]
-pub fn socket(socket: &ControlSocket, source: &Source) -> Option<PathBuf> {
-    match socket {
-        ControlSocket::Off => None,
-        ControlSocket::Path(path) => Some(path.clone()),
-        ControlSocket::Auto => Some(folder().join(name(source))),
-    }
-}
-
-/// Where the command line looks for it, in this order: a user's own daemon comes before the system's.
+/// Where the control socket of the daemon lies that runs with the configuration from `source`, which says
+/// `socket`: the daemon puts it at the first place, if there is one, and the command line looks for it
+/// at all of them in this order.
 #[must_use]
 pub fn sockets(socket: &ControlSocket, source: &Source) -> Vec<PathBuf> {
     match socket {

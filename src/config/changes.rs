@@ -58,9 +58,9 @@ const NEW: [&str; 4] = ["listen", "greeting", "socket", "limits.max_connections"
 #[must_use]
 pub fn changes(old: &[Entry], new: &[Entry]) -> Vec<Change> {
     // the keys of a listener without a table of its own stand among those of the daemon
-    let own = |entry: &Entry| entry.path.strip_prefix("listener.").and_then(|rest| rest.split_once('.')).is_some();
-    let keys: HashSet<&str> = old.iter().chain(new).filter(|entry| own(entry)).map(|entry| named(entry).1).collect();
-    let place = |entry: &'_ Entry| -> (Option<String>, String) {
+    let of_tables = old.iter().chain(new).map(named).filter(|(name, _)| name.is_some());
+    let keys: HashSet<&str> = of_tables.map(|(_, key)| key).collect();
+    let place = |entry: &Entry| -> (Option<String>, String) {
         let (name, key) = named(entry);
         let name = name.or_else(|| keys.contains(key).then_some(UNNAMED));
         (name.map(str::to_owned), key.to_owned())
