@@ -18,6 +18,7 @@ pub mod admission;
 pub mod bell;
 pub mod descriptors;
 pub mod errands;
+pub mod links;
 pub mod listener;
 pub mod mailbox;
 pub mod orders;

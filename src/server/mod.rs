@@ -37,9 +37,11 @@
 
 mod control;
 mod plan;
+mod say;
 mod settings;
 
 pub use control::{Applied, Control, ListenerReport, Report, WorkerReport};
+pub use say::{Reply, Unsaid};
 pub use settings::{Inherited, Listener, Refused, Settings};
 
 use crate::deadlines::Clock;
