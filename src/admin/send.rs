@@ -167,7 +167,7 @@ pub(super) fn say(control: &Control, peers: &[String], text: &[u8], wait: Durati
         match control.say(peer, text) {
             Ok(replies) => {
                 log::debug!("control socket: {} bytes were said to the peer {peer}", text.len());
-                let why = format!("no answer in {}", super::brief(wait));
+                let why = format!("no answer in {}", spoken(wait));
                 all.push(Said::new(peer, Outcome::NoAnswer, Some(why)));
                 waiting.push((nth, replies));
             }
@@ -176,6 +176,10 @@ pub(super) fn say(control: &Control, peers: &[String], text: &[u8], wait: Durati
     }
     listen(&mut all, waiting, begun + wait);
     all
+}
+
+fn spoken(wait: Duration) -> String {
+    if wait.subsec_nanos() == 0 { super::words(wait) } else { super::brief(wait) }
 }
 
 /// Takes what comes back from each of those that are waited for, who are known by their places in `all`.

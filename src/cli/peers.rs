@@ -20,12 +20,12 @@ const RAW: &str = "application/octet-stream";
 
 /// What is said to whom.
 #[derive(Debug, Args)]
-#[command(allow_missing_positional = true)]
+#[command(override_usage = "shoutd send [OPTIONS] <PEER> <TEXT>\n       shoutd send [OPTIONS] --all <TEXT>")]
 pub(super) struct Sending {
     #[command(flatten)]
     daemon: Daemon,
-    /// Send to every peer; each answer stands on a line, behind the peer's name
-    #[arg(long, conflicts_with = "peer")]
+    /// Send to every peer, and none is named; each answer stands on a line, behind the peer's name
+    #[arg(long, conflicts_with = "text")]
     all: bool,
     /// How long an answer is waited for, as 500ms or 10s
     #[arg(long, value_name = "TIME", default_value = "5s", value_parser = time)]
@@ -34,15 +34,15 @@ pub(super) struct Sending {
     #[arg(long)]
     json: bool,
     /// The peer's name, or its address as the configuration has it
-    #[arg(required_unless_present = "all")]
-    peer: Option<String>,
+    // with --all, the only word is the text
+    peer: OsString,
     /// What is said; - stands for standard input
-    #[arg(required = true)]
-    text: OsString,
+    #[arg(required_unless_present = "all")]
+    text: Option<OsString>,
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    let time = humantime::parse_duration(text).map_err(|error| format!("{error}; such as 500ms or 10s"))?;
+    let time = humantime::parse_duration(text).map_err(|_| "a time is a number and its unit, as 500ms or 10s")?;
     if time <= LONGEST_WAIT { Ok(time) } else { Err(format!("at most {} s", LONGEST_WAIT.as_secs())) }
 }
 
@@ -55,9 +55,9 @@ pub(super) fn peers(daemon: &Daemon, config: Option<&Path>, json: bool) -> Resul
 /// `shoutd send`.
 pub(super) fn send(asked: Sending, config: Option<&Path>) -> Result<(), Failure> {
     let client = asked.daemon.find(config)?;
-    let text = text(asked.text)?;
     let wait = asked.timeout + control::WAIT;
-    let Some(peer) = asked.peer.filter(|_| !asked.all) else {
+    let Some(given) = asked.text else {
+        let text = text(asked.peer)?;
         let answer = client.send(&send::path_of_all(asked.timeout), TOLD, text, wait)?;
         if ![StatusCode::OK, StatusCode::BAD_GATEWAY].contains(&answer.status) {
             return Err(control::said(&answer));
@@ -65,6 +65,7 @@ pub(super) fn send(asked: Sending, config: Option<&Path>) -> Result<(), Failure>
         let all: Vec<Said> = client.parse(&answer)?;
         return if asked.json { print_json(&all).and_then(|()| sum(&all)) } else { tell_all(&all) };
     };
+    let (peer, text) = (asked.peer.to_string_lossy(), text(given)?);
     let kind = if asked.json { TOLD } else { RAW };
     let answer = client.send(&send::path(&peer, asked.timeout), kind, text, wait)?;
     let said = match answer.status {
@@ -177,7 +178,7 @@ mod tests {
     #[test]
     fn a_time_has_a_unit_and_an_end() {
         assert_eq!(time("500ms"), Ok(Duration::from_millis(500)));
-        for (wrong, cure) in [("5", "such as 500ms"), ("soon", "such as 500ms"), ("1h", "at most 120 s")] {
+        for (wrong, cure) in [("5", "as 500ms"), ("soon", "as 500ms"), ("1h", "at most 120 s")] {
             assert!(time(wrong).unwrap_err().contains(cure), "{wrong}: {}", time(wrong).unwrap_err());
         }
     }
