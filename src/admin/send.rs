@@ -166,7 +166,7 @@ pub(super) fn say(control: &Control, peers: &[String], text: &[u8], wait: Durati
     for (nth, peer) in peers.iter().enumerate() {
         match control.say(peer, text) {
             Ok(replies) => {
-                log::debug!("control socket: {} bytes were said to the peer {peer}", text.len());
+                log::debug!(peer:%, bytes = text.len(); "sent by the control socket");
                 let why = format!("no answer in {}", spoken(wait));
                 all.push(Said::new(peer, Outcome::NoAnswer, Some(why)));
                 waiting.push((nth, replies));

@@ -30,6 +30,7 @@ Examples:
   echo Grüße | shoutd transform uppercase        try a transform, without any network
   shoutd transforms                              list all steps
   shoutd status                                  how the running daemon is
+  shoutd send b hello                            what its peer b answers
   shoutd reload                                  let it take up its edited configuration
 
 Files:
