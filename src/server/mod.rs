@@ -38,10 +38,12 @@
 mod control;
 mod peers;
 mod plan;
+mod say;
 mod settings;
 
 pub use control::{Applied, Control, ListenerReport, Report, WorkerReport};
-pub use peers::{Peer, Unsaid};
+pub use peers::Peer;
+pub use say::Unsaid;
 pub use settings::{Inherited, Listener, Refused, Settings};
 
 use crate::deadlines::Clock;

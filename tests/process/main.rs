@@ -12,6 +12,7 @@ mod control; // the verbs that talk to a running daemon
 mod cookbook; // the recipes under config/cookbook
 mod log; // formats, access records, what hostile bytes become
 mod overload; // too many clients, too few descriptors, a log that nobody reads
+mod peers_verbs; // the verbs that show peers and talk to them
 mod reload; // SIGHUP: edited files, broken files, under load
 mod service; // what systemd sees: the notify socket, the watchdog, passed sockets
 mod signals; // INT, TERM
