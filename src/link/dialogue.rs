@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use std::time::Duration;
 
 /// How many texts may await their answers; those before are forgotten.
-const AWAITED: usize = 64;
+pub const AWAITED: usize = 64;
 /// Bytes of answers that are held back before nothing more is read.
 const HELD: usize = 64 * 1024;
 /// Bytes of a message that is told to those who await an answer.

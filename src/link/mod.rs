@@ -20,7 +20,7 @@ mod dialogue;
 mod guard;
 mod said;
 
-pub use dialogue::{Dialogue, GREETING, Heard, Manners};
+pub use dialogue::{AWAITED, Dialogue, GREETING, Heard, Manners};
 
 use crate::deadlines::Moment;
 use fastrand::Rng;

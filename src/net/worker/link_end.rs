@@ -4,13 +4,14 @@
 
 use super::{Connection, Worker, answer_with};
 use crate::deadlines::Moment;
-use crate::link::{GREETING, Heard};
+use crate::link::{AWAITED, GREETING, Heard};
 use crate::net::errands::Reply;
 use crate::net::links::{Linkage, Told};
 use crate::net::stream::{Peer, Stream};
 use crate::session::{EndReason, Session};
 use crossbeam_channel::Sender;
 use std::net::SocketAddr;
+use std::time::Instant;
 
 /// How much of an answer the log shows, in bytes.
 const SHOWN: usize = 200;
@@ -20,8 +21,8 @@ const SHOWN: usize = 200;
 pub(super) struct LinkEnd {
     linkage: Linkage,
     ends: Option<(SocketAddr, SocketAddr)>,
-    /// Those who await the answer to a text that was said, each with its number.
-    awaiting: Vec<(u64, Sender<Reply>)>,
+    /// Texts whose answer somebody awaits, or the log does.
+    awaiting: Vec<Awaited>,
     /// How many texts were said for others.
     said: u64,
     /// Messages that were counted.
@@ -30,18 +31,32 @@ pub(super) struct LinkEnd {
     told: bool,
 }
 
+/// A text that was said.
+#[derive(Debug)]
+struct Awaited {
+    by: u64,
+    /// To the nanosecond, as an answer takes less than the millisecond that sessions count in.
+    at: Instant,
+    answer: Option<Sender<Reply>>,
+}
+
 impl LinkEnd {
     /// Makes the session of `stream` one that talks to a peer.
     pub(super) fn begin(linkage: Linkage, stream: &Stream, session: &mut Session, now: Moment) -> LinkEnd {
         let ends = stream.ends();
         session.handle_link(linkage.dialogue(ends, now));
-        LinkEnd { linkage, ends, awaiting: Vec::new(), said: GREETING, counted: session.messages(), told: false }
+        let greeting = Awaited { by: GREETING, at: Instant::now(), answer: None };
+        let counted = session.messages();
+        LinkEnd { linkage, ends, awaiting: vec![greeting], said: GREETING, counted, told: false }
     }
 
     /// Takes that a text is said for somebody, who is told what comes of it; gives the number for it.
     pub(super) fn await_answer(&mut self, answer: Sender<Reply>) -> u64 {
         self.said += 1;
-        self.awaiting.push((self.said, answer));
+        if self.awaiting.len() >= AWAITED {
+            self.awaiting.remove(0);
+        }
+        self.awaiting.push(Awaited { by: self.said, at: Instant::now(), answer: Some(answer) });
         self.said
     }
 
@@ -57,18 +72,22 @@ impl LinkEnd {
         for heard in session.take_heard() {
             match heard {
                 Heard::Answer { by, text, round_trip } => {
+                    let at = self.awaiting.iter().position(|awaited| awaited.by == by);
+                    let awaited = at.map(|at| self.awaiting.swap_remove(at));
+                    let round_trip = awaited.as_ref().map_or(round_trip, |awaited| awaited.at.elapsed());
                     sheet.count_answer(round_trip);
                     let level = if by == GREETING { log::Level::Info } else { log::Level::Debug };
                     let answer = String::from_utf8_lossy(text.get(..SHOWN).unwrap_or(&text));
-                    let round_trip_seconds = round_trip.as_millis() as f64 / 1000.0;
+                    let round_trip_seconds = round_trip.as_micros() as f64 / 1e6;
                     log::log!(level, peer, round_trip_seconds, answer = answer.as_ref(); "answered");
-                    if let Some(at) = self.awaiting.iter().position(|(number, _)| *number == by) {
+                    if let Some(answer) = awaited.and_then(|awaited| awaited.answer) {
                         // whoever asked may have waited long enough
-                        let _ = self.awaiting.swap_remove(at).1.send(Reply::Answer { text, round_trip });
+                        let _ = answer.send(Reply::Answer { text, round_trip });
                     }
                 }
                 Heard::Other(text) => {
-                    self.awaiting.retain(|(_, answer)| answer.send(Reply::Other(text.clone())).is_ok());
+                    let tell = |answer: &Sender<Reply>| answer.send(Reply::Other(text.clone())).is_ok();
+                    self.awaiting.retain(|awaited| awaited.answer.as_ref().is_none_or(tell));
                 }
                 Heard::Loop { next } => {
                     sheet.count_loop();
@@ -100,7 +119,7 @@ impl Worker {
 
     /// Tells the thread of the links, and those who await an answer, that one has ended.
     pub(super) fn tell_ended(&self, link: &LinkEnd, connection: u64, reason: EndReason) {
-        for (_, answer) in &link.awaiting {
+        for answer in link.awaiting.iter().filter_map(|awaited| awaited.answer.as_ref()) {
             let _ = answer.send(Reply::Ended(reason));
         }
         let _ = self.links.post(Told::Ended { key: link.linkage.key, connection, reason });
