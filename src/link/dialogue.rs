@@ -19,6 +19,8 @@ const TOLD: usize = 4096;
 
 /// Who awaits the answer to a greeting.
 pub const GREETING: u64 = 0;
+/// Who awaits the answer to an answer to the greeting's answer.
+pub(crate) const ANSWERED_BACK: u64 = u64::MAX;
 
 /// How a peer is treated once there is a connection that this end dialled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -198,6 +200,8 @@ impl Dialogue {
 
     /// Tells those who await an answer what came instead.
     fn tell(&mut self, text: &[u8]) {
+        // nobody asks in between, so what came is all that this has for an answer
+        self.said.retain(|said| said.by != ANSWERED_BACK);
         if self.said.iter().any(|said| said.by != GREETING) {
             self.heard.push(Heard::Other(text.get(..TOLD).unwrap_or(text).to_vec()));
         }

@@ -20,6 +20,7 @@ mod dialogue;
 mod guard;
 mod said;
 
+pub(crate) use dialogue::ANSWERED_BACK;
 pub use dialogue::{AWAITED, Dialogue, GREETING, Heard, Manners};
 
 use crate::deadlines::Moment;

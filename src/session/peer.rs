@@ -5,11 +5,8 @@
 
 use super::{Desk, EndReason, Session, Stage};
 use crate::deadlines::Moment;
-use crate::link::{Dialogue, Heard};
+use crate::link::{ANSWERED_BACK, Dialogue, Heard};
 use crate::transform::{Memories, Scratch, Text};
-
-/// Who awaits the answer to an answer to the greeting.
-const ANSWERED_BACK: u64 = u64::MAX;
 
 impl Session {
     /// Takes that the other end is a peer, from now on.
@@ -150,5 +147,157 @@ impl Session {
 
     pub(super) fn dialogue_mut(&mut self) -> Option<&mut Dialogue> {
         self.held.as_mut()?.dialogue.as_deref_mut()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::{START, answer, at, lines, stream};
+    use super::*;
+    use crate::link::{GREETING, Manners};
+    use crate::session::Action;
+    use crate::transform::Template;
+    use std::time::Duration;
+
+    /// A session that has dialled and greeted.
+    fn greeted(mut session: Session, manners: Manners) -> Session {
+        let greeting = Some(Template::parse("Hello").unwrap());
+        let dialogue = Dialogue::dialled(Manners { greeting, ..manners }, Duration::ZERO, false, START);
+        session.handle_link(dialogue);
+        let mut desk = Desk::default();
+        let greeting = session.handle_opened(&mut desk, START).to_vec();
+        session.handle_answered(&greeting, greeting.len());
+        assert!(greeting.starts_with(b"Hello"));
+        session
+    }
+
+    fn heard(session: &mut Session) -> Vec<String> {
+        let text = |heard| match heard {
+            Heard::Answer { by: GREETING, text, .. } => format!("answer {}", String::from_utf8_lossy(&text)),
+            other => format!("{other:?}"),
+        };
+        session.take_heard().into_iter().map(text).collect()
+    }
+
+    /// Lets time pass, and gives what is to be sent then.
+    fn wait(session: &mut Session, until: Moment) -> String {
+        let mut desk = Desk::default();
+        let answer = session.handle_timeout(&mut desk, until).to_vec();
+        session.handle_answered(&answer, answer.len());
+        let unsent = session.unsent().to_vec();
+        session.handle_written(unsent.len(), until);
+        String::from_utf8_lossy(&[answer, unsent].concat()).into_owned()
+    }
+
+    #[test]
+    fn an_answer_is_told_and_not_answered_whatever_it_is_cut_into_and_merged_with() {
+        for pieces in [&["HELLO"][..], &["hel", "LO"], &["h", "e", "l", "l", "o"], &["Hello"]] {
+            let mut session = greeted(stream(), Manners::default());
+            for piece in pieces {
+                assert_eq!(answer(&mut session, piece.as_bytes(), at(1)), "", "{pieces:?}");
+            }
+            assert_eq!(heard(&mut session).len(), 1, "{pieces:?}");
+            assert_eq!(answer(&mut session, b"hello", at(2)), "HELLO", "only once");
+        }
+        let mut session = greeted(stream(), Manners::default());
+        assert_eq!(answer(&mut session, b"HELLOand more", at(1)), "AND MORE");
+        assert_eq!(heard(&mut session), ["answer HELLO"]);
+        let mut session = greeted(stream(), Manners::default());
+        assert_eq!(answer(&mut session, b"help", at(1)), "HELP");
+        assert_eq!(answer(&mut session, b"HELLO", at(2)), "", "the answer may come behind a message");
+    }
+
+    #[test]
+    fn a_message_is_an_answer_as_a_whole_or_not_at_all() {
+        let mut session = greeted(lines(), Manners::default());
+        assert_eq!(answer(&mut session, b"hello you\nHEL", at(1)), "HELLO YOU\n");
+        assert_eq!(answer(&mut session, b"LO\r\nhello\n", at(1)), "HELLO\n");
+        assert_eq!(heard(&mut session), ["answer HELLO"]);
+    }
+
+    #[test]
+    fn what_only_began_like_an_answer_is_answered_after_a_while() {
+        let mut session = greeted(stream(), Manners::default());
+        assert_eq!(answer(&mut session, b"he", at(1)), "");
+        assert_eq!(session.poll_timeout(), at(30_001), "message_timeout");
+        assert_eq!(wait(&mut session, at(30_001)), "HE");
+        assert_eq!(answer(&mut session, b"llo", at(30_002)), "LLO");
+        let mut desk = Desk::default();
+        let mut session = greeted(stream(), Manners::default());
+        answer(&mut session, b"he", at(1));
+        assert_eq!(session.handle_end_of_input(&mut desk, at(2)), b"HE");
+    }
+
+    #[test]
+    fn what_is_said_waits_behind_what_is_unsent() {
+        let mut session = greeted(stream(), Manners::default());
+        let mut desk = Desk::default();
+        let mut input = b"x".to_vec();
+        let unsent = session.handle_input(&mut input, &mut desk, at(1)).to_vec();
+        session.handle_answered(&unsent, 0);
+        assert_eq!(session.handle_say(1, b"ask", &mut desk, at(2)), b"");
+        assert_eq!(session.unsent(), b"Xask");
+    }
+
+    #[test]
+    fn an_answer_is_answered_once_where_that_is_wanted() {
+        let manners = Manners { answer_back: true, ..Manners::default() };
+        let mut session = greeted(stream(), manners.clone());
+        assert_eq!(answer(&mut session, b"hello", at(1)), "HELLO");
+        assert_eq!(answer(&mut session, b"hello", at(2)), "", "the answer to that is not");
+        assert_eq!(session.poll_action(), Action::Read);
+        let mut session = greeted(stream(), Manners { once: true, ..manners });
+        assert_eq!(answer(&mut session, b"hello", at(1)), "HELLO");
+        assert_eq!((session.poll_action(), session.end_reason()), (Action::ShutDown, Some(EndReason::ExchangeDone)));
+    }
+
+    #[test]
+    fn what_goes_round_is_held_back_longer_and_longer_and_never_lost() {
+        for make in [stream, lines] {
+            let mut session = greeted(make(), Manners::default());
+            for _ in 0..32 {
+                assert_eq!(answer(&mut session, b"x\n", at(1)), "X\n");
+            }
+            let mut now = at(1);
+            for hold in [1, 2, 4, 8] {
+                assert_eq!(answer(&mut session, b"x\n", now), "");
+                assert_eq!(session.state(), "holding");
+                now = now.after(Duration::from_secs(hold));
+                assert_eq!(session.poll_timeout(), now);
+                assert_eq!(wait(&mut session, now), "X\n");
+            }
+            // it lives
+            assert_eq!(answer(&mut session, b"x\n", now), "");
+            assert_eq!(answer(&mut session, b"y\n", now.after(Duration::from_millis(500))), "");
+            assert_eq!(session.unsent(), b"X\nY\n");
+        }
+    }
+
+    #[test]
+    fn so_much_is_held_back_and_then_nothing_is_read() {
+        let mut session = greeted(stream(), Manners::default());
+        for _ in 0..32 {
+            answer(&mut session, b"x", at(1));
+        }
+        for _ in 0..64 {
+            assert_eq!(session.poll_action(), Action::Read);
+            answer(&mut session, &[b'x'; 1024], at(1));
+        }
+        assert_eq!((session.poll_action(), session.poll_timeout()), (Action::Wait, at(1001)));
+        assert_eq!(wait(&mut session, at(1001)).len(), 64 * 1024);
+        assert_eq!(session.poll_action(), Action::Read);
+    }
+
+    #[test]
+    fn what_is_held_back_is_sent_before_the_end() {
+        let mut session = greeted(stream(), Manners::default());
+        for _ in 0..33 {
+            answer(&mut session, b"x", at(1));
+        }
+        let mut desk = Desk::default();
+        assert_eq!(session.handle_end_of_input(&mut desk, at(2)), b"");
+        assert_eq!((session.unsent(), session.poll_action()), (&b"X"[..], Action::Write));
+        session.handle_written(1, at(2));
+        assert_eq!(session.poll_action(), Action::Close { reset: false });
     }
 }
