@@ -44,7 +44,7 @@ impl LinkEnd {
     /// Makes the session of `stream` one that talks to a peer.
     pub(super) fn begin(linkage: Linkage, stream: &Stream, session: &mut Session, now: Moment) -> LinkEnd {
         let ends = stream.ends();
-        session.handle_link(linkage.dialogue(ends, now));
+        session.handle_link(linkage.dialogue(now));
         let greeting = Awaited { by: GREETING, at: Instant::now(), answer: None };
         let counted = session.messages();
         LinkEnd { linkage, ends, awaiting: vec![greeting], said: GREETING, counted, told: false }
