@@ -13,7 +13,8 @@ fn dialler(to: SocketAddr, manners: Manners, change: impl FnOnce(&mut Plan)) -> 
         plan.settings.listeners.push(Listener::new("127.0.0.1:0".parse().unwrap(), service));
         let mut peer = Peer::new("peer", to.to_string().parse().unwrap(), "default");
         peer.manners = manners;
-        peer.retry.min = Duration::from_millis(20);
+        peer.retry.min = Duration::from_millis(5);
+        peer.retry.max = Duration::from_millis(20);
         plan.settings.peers = vec![peer];
     })
 }
@@ -131,4 +132,17 @@ fn a_client_of_the_port_that_dials_is_a_client_like_any_other() {
     client.send("a client like any other").expect("A CLIENT LIKE ANY OTHER");
     link.send("hello").expect("HELLO");
     assert_eq!(daemon.control().totals().open(), 2);
+}
+
+/// A connection that was reset before its worker had it has no other end for the system any more: the link
+/// never heard of it, and was never dialled again.
+#[test]
+fn a_peer_that_resets_at_once_is_dialled_again_and_again() {
+    let (somebody, address) = Somebody::new();
+    let daemon = dialler(address, greeting(), |_| {});
+    for _ in 0..200 {
+        let (link, _) = somebody.accept();
+        rustix::net::sockopt::set_socket_linger(&link.0, Some(Duration::ZERO)).unwrap();
+    }
+    eventually("each is counted", || daemon.peer().dials[0] >= 200);
 }

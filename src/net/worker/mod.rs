@@ -286,7 +286,7 @@ impl Worker {
         }
         session.service().tally.of(self.number).accepted.add(1);
         self.handle.accepted.add(1);
-        let link = arrival.link.map(|linkage| LinkEnd::begin(*linkage, &stream, &mut session, now));
+        let link = arrival.link.map(|linkage| LinkEnd::begin(*linkage, &mut session, now));
         let greeting = session.handle_opened(&mut self.desk, now);
         answer_with(&stream, &mut session, greeting, self.number);
         self.table.insert(Connection {
