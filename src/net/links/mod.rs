@@ -19,6 +19,7 @@ use super::listener;
 use super::mailbox::{Mailbox, Post};
 use super::orders::Orders;
 use super::poll::Poll;
+use super::throttle::Throttle;
 use super::worker::Arrival;
 use crate::deadlines::Moment;
 use crate::link::{Manners, Retry};
@@ -111,6 +112,8 @@ pub struct Links {
     /// Errands and connections that found a mailbox full.
     errands: Vec<(usize, Errand)>,
     arrivals: Vec<Arrival>,
+    /// How often links that come and go are told of.
+    told_of: Throttle,
 }
 
 impl Links {
@@ -139,6 +142,7 @@ impl Links {
             next_dial: Moment::from_millis(0),
             errands: Vec::new(),
             arrivals: Vec::new(),
+            told_of: Throttle::default(),
         }
     }
 
@@ -181,12 +185,13 @@ impl Links {
         let now = self.poll.now();
         self.listeners = listeners;
         let mut before = std::mem::take(&mut self.peers);
+        let mut sheets = Vec::new();
         for peering in peerings {
             let same = before.iter().find(|(_, peer)| peer.is_same(&peering)).map(|(key, _)| *key);
             let key = same.unwrap_or(self.next_key);
             let peer = match before.remove(&key) {
                 Some(mut peer) => {
-                    peer.renew(peering, &self.directory);
+                    peer.renew(peering, &self.directory, now);
                     peer
                 }
                 None => {
@@ -194,6 +199,7 @@ impl Links {
                     Peer::new(key, peering, now)
                 }
             };
+            sheets.push(Arc::clone(peer.sheet()));
             self.peers.insert(key, peer);
             if same.is_none() {
                 self.with(key, |peer, links, _| peer.introduce(links));
@@ -206,7 +212,7 @@ impl Links {
                 self.send(|| Errand::Unlink(connection, EndReason::PeerRemoved));
             }
         }
-        self.sheets.set(self.peers.values().map(Peer::sheet).cloned().collect());
+        self.sheets.set(sheets);
     }
 
     fn hear(&mut self, told: Told) {
@@ -216,10 +222,10 @@ impl Links {
                 if !self.peers.contains_key(&key) {
                     self.send(|| Errand::Unlink(connection, EndReason::PeerRemoved));
                 }
-                self.with(key, |peer, _, now| peer.handle_link(connection, ends, dialled, now));
+                self.with(key, |peer, links, now| peer.handle_link(connection, ends, dialled, links, now));
             }
             Told::Ended { key, connection, reason } => {
-                self.with(key, |peer, _, now| peer.handle_end(connection, reason, now));
+                self.with(key, |peer, links, now| peer.handle_end(connection, reason, links, now));
             }
             Told::Found(key, found) => {
                 let tell = self.tell();
@@ -257,6 +263,16 @@ impl Links {
             return false;
         }
         self.next_dial = now.after(PACE);
+        true
+    }
+
+    /// Whether a link that comes or goes is told of now: a peer that does so all the time shall not fill the
+    /// log.
+    fn may_tell(&mut self) -> bool {
+        let Some(kept_back) = self.told_of.pass(self.poll.now()) else { return false };
+        if kept_back > 0 {
+            log::info!("{kept_back} more links came or went than this log has lines for");
+        }
         true
     }
 

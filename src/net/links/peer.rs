@@ -94,8 +94,8 @@ impl Peer {
     }
 
     /// Takes how it is to be treated from the next connection on.
-    pub(super) fn renew(&mut self, peering: Peering, directory: &Directory) {
-        self.link.set_retry(peering.retry.clone());
+    pub(super) fn renew(&mut self, peering: Peering, directory: &Directory, now: Moment) {
+        self.link.handle_settings(peering.retry.clone(), peering.manners.once, now);
         self.peering = peering;
         directory.set(&self.linkage(None), &self.addresses);
     }
@@ -250,26 +250,30 @@ impl Peer {
     }
 
     /// Takes that a connection is its link.
-    pub(super) fn handle_link(&mut self, connection: u64, ends: Ends, dialled: bool, now: Moment) {
+    pub(super) fn handle_link(&mut self, connection: u64, ends: Ends, dialled: bool, links: &mut Links, now: Moment) {
         let (local, remote) = ends;
-        self.link.handle_connection(connection, (local.min(remote), local.max(remote)), now);
+        self.link.handle_connection(connection, (local.min(remote), local.max(remote)), dialled, now);
         self.linked.push(LinkedBy { connection, remote, dialled });
         (self.why, self.told) = (None, None);
-        log::info!(peer = self.name(), address:% = remote, connection, dialled; "linked");
+        if links.may_tell() {
+            log::info!(peer = self.name(), address:% = remote, connection, dialled; "linked");
+        }
     }
 
     /// Takes that a connection has ended.
-    pub(super) fn handle_end(&mut self, connection: u64, reason: EndReason, now: Moment) {
+    pub(super) fn handle_end(&mut self, connection: u64, reason: EndReason, links: &mut Links, now: Moment) {
         self.linked.retain(|linked| linked.connection != connection);
         self.link.handle_end(connection, reason == EndReason::ExchangeDone, now);
-        let peer = self.name();
+        let (peer, reason, tell) = (self.name(), reason.word(), links.may_tell());
         match self.link.stage() {
             Stage::Waiting(until) => {
-                let next_try_seconds = seconds(until.since(now));
-                log::info!(peer, connection, reason = reason.word(), next_try_seconds; "link ended");
-                self.why = Some(format!("it ended: {}", reason.word()));
+                if tell {
+                    log::info!(peer, connection, reason, next_try_seconds = seconds(until.since(now)); "link ended");
+                }
+                self.why = Some(format!("it ended: {reason}"));
             }
-            _ => log::info!(peer, connection, reason = reason.word(); "link ended"),
+            _ if tell => log::info!(peer, connection, reason; "link ended"),
+            _ => {}
         }
     }
 

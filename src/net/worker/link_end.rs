@@ -4,7 +4,7 @@
 
 use super::{Connection, Worker, answer_with};
 use crate::deadlines::Moment;
-use crate::link::{AWAITED, GREETING, Heard};
+use crate::link::{AWAITED, GREETING, Heard, Unsayable};
 use crate::net::errands::Reply;
 use crate::net::links::{Linkage, Told};
 use crate::net::stream::Peer;
@@ -51,8 +51,10 @@ impl LinkEnd {
     /// Takes that a text is said for somebody, who is told what comes of it; gives the number for it.
     pub(super) fn await_answer(&mut self, answer: Sender<Reply>) -> u64 {
         self.said += 1;
-        if self.awaiting.len() >= AWAITED {
-            self.awaiting.remove(0);
+        if self.awaiting.len() >= AWAITED
+            && let Some(answer) = self.awaiting.remove(0).answer
+        {
+            let _ = answer.send(Reply::Unsayable(Unsayable::TooMuch));
         }
         self.awaiting.push(Awaited { by: self.said, at: Instant::now(), answer: Some(answer) });
         self.said
@@ -129,8 +131,16 @@ impl Worker {
         let now = self.poll.now();
         let Some(key) = self.find(id) else { return };
         let Some(Connection { stream, session, link: Some(link), .. }) = self.table.get_mut(key) else { return };
-        let said = session.handle_say(link.await_answer(answer), text, &mut self.desk, now);
-        answer_with(stream, session, said, self.number);
+        let by = link.await_answer(answer.clone());
+        match session.handle_say(by, text, &mut self.desk, now) {
+            Ok(said) => {
+                answer_with(stream, session, said, self.number);
+            }
+            Err(why) => {
+                link.awaiting.pop();
+                let _ = answer.send(Reply::Unsayable(why));
+            }
+        }
         self.settle(key);
     }
 
