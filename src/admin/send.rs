@@ -119,6 +119,9 @@ impl Said {
             Reply::Unsayable(why) => {
                 let (outcome, why) = match why {
                     Unsayable::Ending => (Outcome::Ended, "the link was ending"),
+                    Unsayable::AmidAMessage => {
+                        (Outcome::Busy, "a long message is just being passed on to it; try again")
+                    }
                     Unsayable::TooMuch => (Outcome::Busy, "too much was said to it that it did not take or answer"),
                     Unsayable::SeveralMessages => (
                         Outcome::Unfit,

@@ -50,6 +50,8 @@ pub enum Unsayable {
     Ending,
     /// Too much that was said before is not taken, or not answered, yet.
     TooMuch,
+    /// A long message is just being passed on.
+    AmidAMessage,
     /// The other end would read it as several messages.
     SeveralMessages,
 }
@@ -153,7 +155,7 @@ impl Dialogue {
         whole.extend_from_slice(text);
         let mut rest = &whole[..];
         while !rest.is_empty() {
-            let (nth, found) = self.find(rest);
+            let (nth, found) = self.find(rest, end);
             match found {
                 Match::Whole(len) => {
                     let (answer, others) = rest.split_at(len);
@@ -163,11 +165,11 @@ impl Dialogue {
                     }
                     rest = others;
                 }
-                Match::Begun if !end => {
+                Match::Begun => {
                     self.begun = if rest.len() == whole.len() { whole } else { rest.to_vec() };
                     return Some(Vec::new());
                 }
-                Match::Begun | Match::Other => {
+                Match::Other => {
                     self.said.iter_mut().for_each(Said::reset);
                     self.tell(rest);
                     break;
@@ -188,15 +190,13 @@ impl Dialogue {
         }
     }
 
-    /// What was said to which `text` begins with the answer, if anything.
-    fn find(&mut self, text: &[u8]) -> (usize, Match) {
+    /// The first of what was said whose answer `text` begins with, or may become unless this is the `end`.
+    fn find(&mut self, text: &[u8], end: bool) -> (usize, Match) {
         let found = self.said.iter_mut().map(|said| said.begins(text)).enumerate();
-        let rank = |found: &Match| match found {
-            Match::Whole(_) => 0,
-            Match::Begun => 1,
-            Match::Other => 2,
-        };
-        found.min_by_key(|(_, found)| rank(found)).unwrap_or((0, Match::Other))
+        let is_it = |found: Match| matches!(found, Match::Whole(_)) || (found == Match::Begun && !end);
+        // each is asked, as each has to know how far it has come
+        let found: Vec<_> = found.filter(|(_, found)| is_it(*found)).collect();
+        found.first().copied().unwrap_or((0, Match::Other))
     }
 
     /// Takes the answer to the `nth` text that was said; gives whether it is to be answered in its turn.

@@ -5,7 +5,7 @@
 
 use super::{Desk, EndReason, Session, Stage};
 use crate::deadlines::Moment;
-use crate::framing::{Framing, Input, Piece, Rest};
+use crate::framing::{Framing, Input, Messages, OnLong, Piece, Rest};
 use crate::link::{ANSWERED_BACK, Dialogue, Heard, Unsayable};
 use crate::transform::{Memories, Scratch, Text};
 
@@ -18,13 +18,15 @@ impl Session {
         self.held().dialogue = Some(Box::new(dialogue));
     }
 
-    /// Takes that the other end is no peer any more, but a client like any other.
-    pub fn handle_unlink(&mut self) {
-        self.send_held_back();
+    /// Takes that the other end is no peer any more, but a client like any other, and gives an answer as
+    /// [`handle_input`](Self::handle_input) does: to what might have become one.
+    pub fn handle_unlink<'d>(&mut self, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        let answer = self.answer_begun(desk, now);
         if let Some(held) = &mut self.held {
             held.dialogue = None;
         }
         self.release();
+        answer
     }
 
     /// Says `text` to the peer for somebody, and gives it as [`handle_input`](Self::handle_input) gives
@@ -46,6 +48,11 @@ impl Session {
         if self.unsent().len() > UNSENT {
             return Err(Unsayable::TooMuch);
         }
+        let is_passing =
+            |framing: &Framing| matches!(framing, Framing::Messages(Messages { on_long: OnLong::Pass, .. }));
+        if is_passing(&self.service.framing) && self.held.as_ref().is_some_and(|held| held.rest.is_long()) {
+            return Err(Unsayable::AmidAMessage);
+        }
         let framed = self.frame_unasked(text, desk);
         match &self.messages_in(framed)[..] {
             [message] if message == text => {}
@@ -58,9 +65,22 @@ impl Session {
         Ok(self.behind_unsent(framed))
     }
 
-    /// Takes that the connection is to end, with all that was said answered.
-    pub fn handle_end(&mut self, reason: EndReason) {
+    /// Takes that the connection is to end, with all that came answered, and gives an answer as
+    /// [`handle_input`](Self::handle_input) does.
+    pub fn handle_end<'d>(&mut self, reason: EndReason, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        let answer = self.answer_begun(desk, now);
         self.begin_ending(reason);
+        answer
+    }
+
+    /// Sends what is held back, and answers what might have become an answer itself.
+    fn answer_begun<'d>(&mut self, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        self.send_held_back();
+        if self.stage != Stage::Open || !self.dialogue().is_some_and(Dialogue::has_begun) {
+            return &[];
+        }
+        let answer = self.answer(&mut [], true, desk, now);
+        self.behind_unsent(answer)
     }
 
     /// What came of what was said to the peer since this was asked last.
@@ -194,6 +214,9 @@ impl Session {
         }
         self.moved = now;
         self.send_held_back();
+        if let Some(held) = &mut self.held {
+            held.begun = held.begun.map(|_| now);
+        }
     }
 
     pub(super) fn dialogue(&self) -> Option<&Dialogue> {
@@ -317,6 +340,56 @@ mod tests {
         assert_eq!(say(lines(), "a\n"), Err(Unsayable::SeveralMessages));
         assert_eq!(say(lines(), "ab"), Ok(b"ab\n".to_vec()));
         assert_eq!(say(stream(), "a\nb"), Ok(b"a\nb".to_vec()));
+    }
+
+    /// A reload, or the end of a duplicate, lost what had come and might have become an answer.
+    #[test]
+    fn what_might_have_become_an_answer_is_answered_at_the_end() {
+        let mut desk = Desk::default();
+        let mut session = greeted(stream(), Manners::default());
+        answer(&mut session, b"he", at(1));
+        assert_eq!(session.handle_unlink(&mut desk, at(2)), b"HE");
+        assert!(session.held.is_none());
+        let mut session = greeted(stream(), Manners::default());
+        answer(&mut session, b"he", at(1));
+        assert_eq!(session.handle_end(EndReason::DuplicateLink, &mut desk, at(2)), b"HE");
+        assert_eq!(session.poll_action(), Action::ShutDown);
+    }
+
+    #[test]
+    fn of_two_texts_the_first_is_answered_first() {
+        let mut desk = Desk::default();
+        let mut session = greeted(stream(), Manners::default());
+        for (by, text) in [(1, "ping"), (2, "pi")] {
+            session.handle_say(by, text.as_bytes(), &mut desk, at(1)).unwrap();
+        }
+        for piece in ["PI", "NGP", "I"] {
+            assert_eq!(answer(&mut session, piece.as_bytes(), at(2)), "", "{piece}");
+        }
+        let by = |heard: Heard| if let Heard::Answer { by, .. } = heard { Some(by) } else { None };
+        assert_eq!(session.take_heard().into_iter().map(by).collect::<Vec<_>>(), [Some(1), Some(2)]);
+    }
+
+    /// r-hold: the time for the rest of a message went on while nothing was read.
+    #[test]
+    fn a_message_whose_rest_is_not_read_is_waited_for() {
+        let mut session = greeted(lines(), Manners::default());
+        for _ in 0..32 {
+            answer(&mut session, b"x\n", at(1));
+        }
+        let mut now = at(1);
+        answer(&mut session, b"l", now);
+        // each read ends in the middle of a line
+        let read = ["ine\n", &"line\n".repeat(200), "l"].concat();
+        for _ in 0..7 {
+            while session.poll_action() == Action::Read {
+                answer(&mut session, read.as_bytes(), now);
+            }
+            now = session.poll_timeout();
+            assert!(!wait(&mut session, now).is_empty());
+        }
+        assert!(now > at(60_000));
+        assert_eq!(session.end_reason(), None);
     }
 
     /// r-back: the answer was awaited with its frame, and so never recognised.

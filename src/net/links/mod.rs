@@ -21,13 +21,13 @@ use super::orders::Orders;
 use super::poll::Poll;
 use super::throttle::Throttle;
 use super::worker::Arrival;
-use crate::deadlines::Moment;
+use crate::deadlines::{Deadlines, Moment};
 use crate::link::{Manners, Retry};
 use crate::session::{EndReason, Service};
 use peer::Peer;
 use resolver::{Found, Resolver};
 use sheet::Sheets;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -107,6 +107,10 @@ pub struct Links {
     next_key: u64,
     /// Where this daemon listens.
     listeners: Vec<Local>,
+    /// When each peer wants to be looked at.
+    deadlines: Deadlines,
+    /// Peers that are to be dialled, when it is their turn.
+    queue: VecDeque<u64>,
     /// When the next dial may begin.
     next_dial: Moment,
     /// Errands and connections that found a mailbox full.
@@ -139,6 +143,8 @@ impl Links {
             peers: BTreeMap::new(),
             next_key: 1,
             listeners: Vec::new(),
+            deadlines: Deadlines::default(),
+            queue: VecDeque::new(),
             next_dial: Moment::from_millis(0),
             errands: Vec::new(),
             arrivals: Vec::new(),
@@ -171,9 +177,13 @@ impl Links {
             for key in dialled {
                 self.with(key, |peer, links, now| peer.handle_connected(links, now));
             }
-            let keys: Vec<u64> = self.peers.keys().copied().collect();
-            for key in keys {
-                self.with(key, |peer, links, now| peer.mind(links, now));
+            while let Some(key) = self.deadlines.pop(self.poll.now()) {
+                self.with(key.into(), |peer, _, _| peer.deadline = Moment::NEVER);
+            }
+            while self.poll.now() >= self.next_dial
+                && let Some(key) = self.queue.pop_front()
+            {
+                self.with(key, Peer::dial);
             }
             self.hand_over_all();
             self.run_errands();
@@ -201,11 +211,17 @@ impl Links {
             };
             sheets.push(Arc::clone(peer.sheet()));
             self.peers.insert(key, peer);
-            if same.is_none() {
-                self.with(key, |peer, links, _| peer.introduce(links));
-            }
+            let is_new = same.is_none();
+            self.with(key, |peer, links, _| {
+                if is_new {
+                    peer.introduce(links);
+                }
+            });
         }
         for (key, peer) in before {
+            if let Ok(key) = u32::try_from(key) {
+                self.deadlines.set(key, peer.deadline, Moment::NEVER);
+            }
             log::info!(peer = peer.name(); "no peer any more");
             self.directory.remove(key);
             for connection in peer.connections() {
@@ -235,35 +251,32 @@ impl Links {
         }
     }
 
-    /// Lets a peer do something, and publishes how it is then.
+    /// Lets a peer do something, and then whatever follows from that.
     fn with(&mut self, key: u64, act: impl FnOnce(&mut Peer, &mut Links, Moment)) {
         // taken out, as it has to do with all the rest
         let Some(mut peer) = self.peers.remove(&key) else { return };
-        act(&mut peer, self, self.poll.now());
+        let now = self.poll.now();
+        act(&mut peer, self, now);
+        peer.mind(self, now);
         peer.publish();
+        let due = peer.next_look();
+        if let Ok(key) = u32::try_from(key) {
+            self.deadlines.set(key, peer.deadline, due);
+            peer.deadline = due;
+        }
         self.peers.insert(key, peer);
     }
 
-    fn next_look(&self) -> Option<Moment> {
-        let due = |peer: &Peer| match peer.next_look() {
-            // it is due, but for the pace
-            due if due <= self.poll.now() => self.next_dial,
-            due => due,
-        };
-        let retry = self.poll.now().after(BUSY_RETRY);
-        let is_busy = !self.errands.is_empty() || !self.arrivals.is_empty();
-        let due = self.peers.values().map(due).filter(|due| *due != Moment::NEVER);
-        due.chain(is_busy.then_some(retry)).min()
+    /// Takes that a peer is to be dialled, once it is its turn.
+    fn queue_up(&mut self, key: u64) {
+        self.queue.push_back(key);
     }
 
-    /// Whether a dial may begin now; if so, it counts as begun.
-    fn may_dial(&mut self) -> bool {
-        let now = self.poll.now();
-        if now < self.next_dial {
-            return false;
-        }
-        self.next_dial = now.after(PACE);
-        true
+    fn next_look(&self) -> Option<Moment> {
+        let retry = self.poll.now().after(BUSY_RETRY);
+        let is_busy = !self.errands.is_empty() || !self.arrivals.is_empty();
+        let dial = (!self.queue.is_empty()).then_some(self.next_dial);
+        self.deadlines.next().into_iter().chain(dial).chain(is_busy.then_some(retry)).min()
     }
 
     /// Whether a link that comes or goes is told of now: a peer that does so all the time shall not fill the

@@ -4,7 +4,7 @@ use super::dial::{Dial, Failure, SourcePort, is_oneself, oneself, source};
 use super::directory::{Directory, Linkage};
 use super::resolver::{Found, literal};
 use super::sheet::{Dialled, Known, LinkState, LinkedBy, Sheet};
-use super::{Links, Peering};
+use super::{Links, PACE, Peering};
 use crate::deadlines::Moment;
 use crate::link::{Action, Link, Stage};
 use crate::net::address::Address;
@@ -40,6 +40,10 @@ pub(super) struct Peer {
     why: Option<String>,
     /// What of that was told last.
     told: Option<String>,
+    /// Whether it waits for its turn to be dialled.
+    queued: bool,
+    /// When it is looked at next, as was said last.
+    pub(super) deadline: Moment,
 }
 
 /// The addresses of a peer, tried one after the other.
@@ -70,6 +74,8 @@ impl Peer {
             linked: Vec::new(),
             why: None,
             told: None,
+            queued: false,
+            deadline: Moment::NEVER,
         }
     }
 
@@ -125,17 +131,26 @@ impl Peer {
                     self.link.handle_ending(connection);
                     links.send(|| Errand::Unlink(connection, EndReason::DuplicateLink));
                 }
-                Action::Dial { from_any_port } if self.attempt.is_none() && links.may_dial() => {
-                    self.link.handle_dialling(now);
-                    self.dial(from_any_port, links, now);
+                Action::Dial { .. } => {
+                    if self.attempt.is_none() && !std::mem::replace(&mut self.queued, true) {
+                        links.queue_up(self.key);
+                    }
                     return;
                 }
-                Action::Dial { .. } | Action::Wait => return,
+                Action::Wait => return,
             }
         }
     }
 
-    fn dial(&mut self, from_any_port: bool, links: &mut Links, now: Moment) {
+    /// Dials it, as it is its turn, unless the peer was quicker.
+    pub(super) fn dial(&mut self, links: &mut Links, now: Moment) {
+        self.queued = false;
+        let Action::Dial { from_any_port } = self.link.poll_action(now) else { return };
+        if self.attempt.is_some() {
+            return;
+        }
+        links.next_dial = now.after(PACE);
+        self.link.handle_dialling(now);
         let attempt = Attempt {
             from_any_port: from_any_port || self.peering.source_port == SourcePort::Any,
             left: VecDeque::new(),
@@ -307,12 +322,12 @@ impl Peer {
 
     /// When it wants to be looked at, if nothing happens before.
     pub(super) fn next_look(&self) -> Moment {
-        let dial = self.attempt.as_ref().map_or(Moment::NEVER, |attempt| attempt.deadline);
-        // what is due waits for the attempt that is under way
-        if self.attempt.is_some() && !matches!(self.link.stage(), Stage::Expecting(_)) {
-            return dial;
+        match &self.attempt {
+            // what is due waits for what is under way
+            Some(attempt) => attempt.deadline,
+            None if self.queued => Moment::NEVER,
+            None => self.link.poll_timeout(),
         }
-        self.link.poll_timeout().min(dial)
     }
 
     fn linkage(&self, dialled: Option<Duration>) -> Linkage {
