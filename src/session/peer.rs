@@ -437,13 +437,32 @@ mod tests {
         for _ in 0..32 {
             answer(&mut session, b"x", at(1));
         }
-        for _ in 0..64 {
-            assert_eq!(session.poll_action(), Action::Read);
-            answer(&mut session, &[b'x'; 1024], at(1));
+        let (mut now, mut hold) = (at(1), Duration::from_secs(1));
+        for room in [1, 2, 4].map(|mib| mib << 20) {
+            for _ in 0..room / 65_536 {
+                assert_eq!(session.poll_action(), Action::Read);
+                answer(&mut session, &[b'x'; 65_536], now);
+            }
+            now = now.after(hold);
+            assert_eq!((session.poll_action(), session.poll_timeout()), (Action::Wait, now));
+            assert_eq!(wait(&mut session, now).len(), room);
+            hold *= 2;
         }
-        assert_eq!((session.poll_action(), session.poll_timeout()), (Action::Wait, at(1001)));
-        assert_eq!(wait(&mut session, at(1001)).len(), 64 * 1024);
         assert_eq!(session.poll_action(), Action::Read);
+    }
+
+    #[test]
+    fn a_stop_that_meets_a_full_hold_sends_what_was_held_and_ends_in_stages() {
+        let mut session = greeted(stream(), Manners::default());
+        for _ in 0..33 {
+            answer(&mut session, b"x", at(1));
+        }
+        answer(&mut session, &[b'x'; 1 << 20], at(1));
+        session.handle_drain(at(1), Duration::from_millis(100));
+        assert_eq!((session.poll_action(), session.poll_timeout()), (Action::Wait, at(101)));
+        session.handle_timeout(&mut Desk::default(), at(101));
+        session.handle_written(session.unsent().len(), at(101));
+        assert_eq!((session.poll_action(), session.end_reason()), (Action::ShutDown, Some(EndReason::Drained)));
     }
 
     #[test]

@@ -26,7 +26,7 @@ use crate::link::{Manners, Retry, Suspicion};
 use crate::session::{EndReason, Service};
 use peer::Peer;
 use resolver::{Found, Resolver};
-use sheet::Sheets;
+use sheet::{LinkedBy, Sheets};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
@@ -76,6 +76,8 @@ pub enum Told {
         ends: (SocketAddr, SocketAddr),
         /// Whether this daemon dialled.
         dialled: bool,
+        /// The number of the worker that has it, from 0.
+        worker: usize,
     },
     /// A link has ended.
     Ended {
@@ -236,11 +238,12 @@ impl Links {
     fn hear(&mut self, told: Told) {
         match told {
             Told::Peers(peerings, listeners) => self.set_peers(peerings, listeners),
-            Told::Linked { key, connection, ends, dialled } => {
+            Told::Linked { key, connection, ends, dialled, worker } => {
                 if !self.peers.contains_key(&key) {
                     self.send(|| Errand::Unlink(connection, EndReason::PeerRemoved));
                 }
-                self.with(key, |peer, links, now| peer.handle_link(connection, ends, dialled, links, now));
+                let linked = LinkedBy { connection, remote: ends.1, dialled, worker };
+                self.with(key, |peer, links, now| peer.handle_link(linked, ends, links, now));
             }
             Told::Ended { key, connection, reason, suspicion } => {
                 self.with(key, |peer, links, now| peer.handle_end(connection, reason, suspicion, links, now));

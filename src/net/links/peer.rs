@@ -270,10 +270,11 @@ impl Peer {
     }
 
     /// Takes that a connection is its link.
-    pub(super) fn handle_link(&mut self, connection: u64, ends: Ends, dialled: bool, links: &mut Links, now: Moment) {
+    pub(super) fn handle_link(&mut self, linked: LinkedBy, ends: Ends, links: &mut Links, now: Moment) {
         let (local, remote) = ends;
+        let LinkedBy { connection, dialled, .. } = linked;
         self.link.handle_connection(connection, (local.min(remote), local.max(remote)), dialled, now);
-        self.linked.push(LinkedBy { connection, remote, dialled });
+        self.linked.push(linked);
         (self.why, self.told) = (None, None);
         if links.may_tell() {
             log::info!(peer = self.name(), address:% = remote, connection, dialled; "linked");
