@@ -29,6 +29,11 @@ impl Port {
         (Ipv4Addr::LOCALHOST, self.number).into()
     }
 
+    /// Its number, for who binds it as nobody else's, as `nc -p` does.
+    pub fn free(self) -> u16 {
+        self.number
+    }
+
     /// A connection from this port, as the blog's peer makes it.
     pub fn connect(&self, to: SocketAddr) -> TcpStream {
         let socket = hold(self.address().ip(), self.number).unwrap();

@@ -55,13 +55,11 @@ fn listeners(port: u16) -> [String; 3] {
 }
 
 /// Clients from a port of their own.
-fn clients(own: u16, port: u16) -> [String; 3] {
-    [
-        format!("nc -4 -p {own} localhost {port}"),
-        format!("ncat -4 -p {own} localhost {port}"),
-        format!("socat STDIO TCP4:localhost:{port},sourceport={own},reuseaddr"),
-    ]
-}
+const CLIENTS: [&str; 3] = [
+    "nc -4 -p OWN localhost PORT",
+    "ncat -4 -p OWN localhost PORT",
+    "socat STDIO TCP4:localhost:PORT,sourceport=OWN,reuseaddr",
+];
 
 #[test]
 #[ignore = "needs nc, ncat and socat"]
@@ -111,22 +109,24 @@ fn a_person_who_types_at_netcat_gets_each_of_a_hundred_answers() {
 #[test]
 #[ignore = "needs nc, ncat and socat"]
 fn netcat_from_the_peers_port_is_the_peers_link() {
-    let (own, peer) = (Port::new(), Port::new());
-    let netcat = ("netcat", format!("localhost:{}", peer.number));
-    let process = Process::start(&config(&own, "greeting = \"nobody is greeted that was not dialled\"", &[netcat]));
-    for (nth, command) in clients(peer.number, own.number).iter().enumerate() {
-        let mut terminal = Terminal::start(command);
+    for command in CLIENTS {
+        // one port is for one of them: what is left of a connection is in the way of the next
+        let (own, peer) = (Port::new(), Port::new().free());
+        let netcat = ("netcat", format!("localhost:{peer}"));
+        let process = Process::start(&config(&own, "greeting = \"only who was dialled is told\"", &[netcat]));
+        let command = command.replace("OWN", &peer.to_string()).replace("PORT", &own.number.to_string());
+        let mut terminal = Terminal::start(&command);
         for _ in 0..3 {
             terminal.types("hello\n");
             terminal.shows("HELLO\n");
         }
-        let told = process.await_told("netcat", "linked", nth + 1);
+        let told = process.await_told("netcat", "linked", 1);
         assert!(told["dialled"].to_string().contains("false"), "{command}: {told}");
         process.await_peer("netcat", "linked");
         drop(terminal);
-        process.await_told("netcat", "link ended", nth + 1);
+        process.await_told("netcat", "link ended", 1);
+        process.end();
     }
-    process.end();
 }
 
 /// What `shoutd send` says is on the screen, and what is typed then is its answer.
