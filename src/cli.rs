@@ -5,6 +5,7 @@
 mod control;
 mod explain;
 mod help;
+mod peers;
 mod steps;
 mod transform;
 mod unit;
@@ -82,6 +83,18 @@ enum Verb {
     /// List the open connections of the running daemon
     #[command(after_help = help::CONNECTIONS)]
     Connections(control::Listing),
+    /// Tell how the running daemon's links to its peers are
+    #[command(after_help = help::PEERS)]
+    Peers {
+        #[command(flatten)]
+        daemon: control::Daemon,
+        /// Print JSON instead: an array of objects
+        #[arg(long)]
+        json: bool,
+    },
+    /// Say something to a peer of the running daemon, and print what it answers
+    #[command(after_help = help::SEND)]
+    Send(peers::Sending),
     /// Let the running daemon take up its edited configuration, and tell what changed
     #[command(after_help = help::RELOAD)]
     Reload {
@@ -210,6 +223,8 @@ impl Cli {
             Verb::Transforms { .. } => print(&steps::table()),
             Verb::Status { daemon, json } => control::status(&daemon, path, json),
             Verb::Connections(asked) => control::connections(&asked, path),
+            Verb::Peers { daemon, json } => peers::peers(&daemon, path, json),
+            Verb::Send(asked) => peers::send(asked, path),
             Verb::Reload { daemon, strict, json } => control::reload(&daemon, path, strict, json),
             Verb::Stop { daemon, now } => control::stop(&daemon, path, now),
             Verb::Log { daemon, level } => control::log(&daemon, path, level),

@@ -46,7 +46,7 @@ impl From<Refused> for Failure {
         let exit = match &refused {
             Refused::Bind(error) if error.permission => Exit::Permission,
             Refused::Bind(_) | Refused::System(_) | Refused::NoConnections { .. } => Exit::System,
-            Refused::TooManyConnections { .. } | Refused::Nobodys { .. } => Exit::Config,
+            Refused::TooManyConnections { .. } | Refused::Nobodys { .. } | Refused::Unanswered { .. } => Exit::Config,
             Refused::Stopping => Exit::Failed,
         };
         Failure::new(exit, refused.to_string())

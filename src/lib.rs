@@ -4,7 +4,7 @@
 //!
 //! - **0, ground**: [`transform`], [`framing`], [`deadlines`], [`metrics`]: bytes, characters,
 //!   moments, counts
-//! - **1, machine**: [`session`]: one connection, which knows no socket and no clock
+//! - **1, machines**: [`session`]: one connection, and [`link`]: one peer, which know no socket and no clock
 //! - **2, net**: [`net`]: everything that owns a file descriptor
 //! - **3, server**: [`server`]: the threads; this is where to begin if you want to embed it
 //! - **4, process**: [`config`], [`offline`], [`cli`], [`daemon`], [`reload`], [`board`], [`admin`],
@@ -28,6 +28,7 @@ pub mod daemon;
 pub mod deadlines;
 pub mod failure;
 pub mod framing;
+pub mod link;
 pub mod logging;
 pub mod metrics;
 pub mod net;

@@ -46,7 +46,7 @@ pub fn pump(
                 Err(error) => return Err(Failed::Input(error)),
             },
             Action::Answer => session.handle_writable(&mut desk, now),
-            Action::Write | Action::ShutDown | Action::Close { .. } => break,
+            Action::Write | Action::Wait | Action::ShutDown | Action::Close { .. } => break,
         };
         output.write_all(answer).and_then(|()| output.flush()).map_err(Failed::Output)?;
         session.handle_answered(answer, answer.len());

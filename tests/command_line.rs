@@ -53,7 +53,7 @@ fn the_help_teaches_with_an_example_for_each_verb() {
     for word in ["nc -N localhost 5000", "Exit codes:", "78", "/etc/shoutd/config.toml"] {
         assert!(help.contains(word), "{word}");
     }
-    let talking = ["status", "connections", "reload", "stop", "log", "kill"];
+    let talking = ["status", "connections", "peers", "send", "reload", "stop", "log", "kill"];
     for verb in ["run", "check", "config", "transform", "transforms", "unit"].into_iter().chain(talking) {
         assert!(help.lines().any(|line| line.trim_start().starts_with(verb)), "{verb}");
         let (code, help, _) = run(&[verb, "--help"]);

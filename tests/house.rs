@@ -6,11 +6,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room's floor.
-const FLOORS: [(&str, usize); 19] = [
+const FLOORS: [(&str, usize); 20] = [
     ("transform", 0),
     ("framing", 0),
     ("deadlines", 0),
     ("metrics", 0),
+    ("link", 1),
     ("session", 1),
     ("net", 2),
     ("server", 3),

@@ -11,7 +11,7 @@ pub fn page() -> String {
 
     page.section("synopsis");
     let usages: Vec<_> = std::iter::once(&command).chain(verbs(&command)).map(usage).collect();
-    page.lines(usages.iter().map(String::as_str));
+    page.lines(usages.iter().flat_map(|usage| usage.lines().map(str::trim_start)));
 
     page.section("description");
     for paragraph in text(command.get_long_about()).split("\n\n") {

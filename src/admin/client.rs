@@ -6,8 +6,10 @@ use super::place;
 use super::status::Status;
 use crate::config::{self, Source};
 use crate::failure::{Exit, Failure};
-use http_body_util::{BodyExt, Empty};
+use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
+use hyper::header;
+use hyper::http::request;
 use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::de::DeserializeOwned;
@@ -72,7 +74,20 @@ impl Client {
     ///
     /// When no daemon answers; the text says which ones would.
     pub fn ask(&self, method: Method, path: &str, wait: Duration) -> Result<Answer, Failure> {
-        ask(&self.socket, method, path, wait).map_err(|silence| match silence {
+        self.exchange(request(method, path), Vec::new(), wait)
+    }
+
+    /// Sends `text`, and asks for an answer of this kind, as [`Client::ask`] does.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::ask`].
+    pub fn send(&self, path: &str, kind: &str, text: Vec<u8>, wait: Duration) -> Result<Answer, Failure> {
+        self.exchange(request(Method::POST, path).header(header::ACCEPT, kind), text, wait)
+    }
+
+    fn exchange(&self, request: request::Builder, body: Vec<u8>, wait: Duration) -> Result<Answer, Failure> {
+        ask(&self.socket, request, body, wait).map_err(|silence| match silence {
             Silence::Nobody(error) => self.nobody(&error),
             Silence::Forbidden => Failure::new(
                 Exit::Permission,
@@ -147,7 +162,7 @@ fn others(socket: &Path) -> Vec<String> {
     let sockets = paths.filter(|path| path.extension().is_some_and(|end| end == "sock") && path != socket);
     sockets
         .filter_map(|path| {
-            let answer = ask(&path, Method::GET, "/status", Duration::from_secs(1)).ok()?;
+            let answer = ask(&path, request(Method::GET, "/status"), Vec::new(), Duration::from_secs(1)).ok()?;
             let status: Status = serde_json::from_slice(&answer.body).ok()?;
             let shown = config::plain(&path.to_string_lossy());
             Some(match status.config.file {
@@ -158,7 +173,11 @@ fn others(socket: &Path) -> Vec<String> {
         .collect()
 }
 
-fn ask(socket: &Path, method: Method, path: &str, wait: Duration) -> Result<Answer, Silence> {
+fn request(method: Method, path: &str) -> request::Builder {
+    Request::builder().method(method).uri(path).header(header::HOST, "shoutd")
+}
+
+fn ask(socket: &Path, request: request::Builder, body: Vec<u8>, wait: Duration) -> Result<Answer, Silence> {
     let broken = |error: &dyn std::fmt::Display| Silence::Broken(error.to_string());
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(|error| broken(&error))?;
     let exchange = async {
@@ -168,7 +187,7 @@ fn ask(socket: &Path, method: Method, path: &str, wait: Duration) -> Result<Answ
         })?;
         let handshake = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await;
         let (mut sender, connection) = handshake.map_err(|error| broken(&error))?;
-        let request = Request::builder().method(method).uri(path).header("host", "shoutd").body(Empty::<Bytes>::new());
+        let request = request.body(Full::new(Bytes::from(body)));
         let answering = async {
             let answer = sender.send_request(request.map_err(|error| broken(&error))?).await;
             let answer = answer.map_err(|error| broken(&error))?;

@@ -1,15 +1,18 @@
 //! The paths that are served, and by which rules: who may only look, and who may tell the daemon
 //! something.
 //!
-//! A request is judged by its first line and its head alone; no body is ever read.
+//! A request is judged by its first line and its head alone; the only body that is read is a text for
+//! peers.
 
 use super::connections::Connection;
+use super::peers::Peer;
+use super::send::{self, Said};
 use super::{Reach, Site, Status, metrics};
 use crate::board::{Outcome, Stage};
 use crate::reload::Ask;
 use crate::server::Control;
 use crate::signals::Signal;
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{self, HeaderValue};
 use hyper::http::uri::Authority;
@@ -17,10 +20,11 @@ use hyper::{Method, Request, Response, StatusCode};
 use log::LevelFilter;
 use serde::Serialize;
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, timeout};
 
 /// The page for people.
 const PAGE: &str = include_str!("page.html");
@@ -29,6 +33,8 @@ const POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'; script-src 
                       connect-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
 const HTML: &str = "text/html; charset=utf-8";
 const TEXT: &str = "text/plain; charset=utf-8";
+/// Bytes as they are: what a peer answered.
+pub(super) const BYTES: &str = "application/octet-stream";
 const JSON: &str = "application/json";
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -37,6 +43,9 @@ const PROMETHEUS: &str = "text/plain; version=0.0.4; charset=utf-8";
 const HEALTH_WAIT: Duration = Duration::from_secs(1);
 /// How often they are looked at meanwhile.
 const HEALTH_LOOK: Duration = Duration::from_millis(5);
+
+/// How long a text for peers may take to come.
+const BODY_WAIT: Duration = Duration::from_secs(5);
 
 /// Who comes this way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -53,22 +62,22 @@ pub(super) type Answer = Response<Full<Bytes>>;
 
 /// Answers `request`.
 pub(super) async fn answer(request: Request<Incoming>, entrance: Entrance, site: &Site) -> Answer {
-    let answer = route(&request, entrance, site).await;
+    let answer = route(request, entrance, site).await;
     site.requests.count(answer.status());
     answer
 }
 
-async fn route(request: &Request<Incoming>, entrance: Entrance, site: &Site) -> Answer {
+async fn route(request: Request<Incoming>, entrance: Entrance, site: &Site) -> Answer {
     let reach = &site.reach;
     let (method, path) = (request.method(), request.uri().path());
     let looks = [Method::GET, Method::HEAD].contains(method);
-    if entrance == Entrance::Loopback && !is_here(request) {
+    if entrance == Entrance::Loopback && !is_here(&request) {
         return with(StatusCode::MISDIRECTED_REQUEST, TEXT, "ask for this address by its number, or as localhost\n");
     }
     if let Some(order) = path.strip_prefix('/').filter(|_| entrance == Entrance::Control)
         && let Some(order) = Order::parse(order, request.uri().query())
     {
-        return if method == Method::POST { order.carry_out(reach).await } else { only("POST") };
+        return if method == Method::POST { order.carry_out(request, site).await } else { only("POST") };
     }
     if !looks {
         return only("GET, HEAD");
@@ -79,13 +88,13 @@ async fn route(request: &Request<Incoming>, entrance: Entrance, site: &Site) -> 
             let sources = site.sources.read(&reach.control).await;
             json(StatusCode::OK, &Status { sources, ..Status::of(reach) })
         }
+        "/peers" => json(StatusCode::OK, &reach.control.peers().into_iter().map(Peer::from).collect::<Vec<_>>()),
         "/connections" if entrance == Entrance::Control => {
             let all = apart(&reach.control, Control::connections).await.unwrap_or_default();
             json(StatusCode::OK, &all.iter().map(Connection::from).collect::<Vec<_>>())
         }
         "/metrics" => {
-            let accepted = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-            let openmetrics = accepted.into_iter().any(|value| value.contains("application/openmetrics-text"));
+            let openmetrics = takes(&request, "application/openmetrics-text");
             match metrics::encode(reach, &site.requests, openmetrics) {
                 Ok(text) => with(StatusCode::OK, if openmetrics { OPENMETRICS } else { PROMETHEUS }, text),
                 Err(error) => with(StatusCode::INTERNAL_SERVER_ERROR, TEXT, format!("{error}\n")),
@@ -108,6 +117,12 @@ pub(super) async fn apart<T: Send + 'static>(
 ) -> Option<T> {
     let control = control.clone();
     spawn_blocking(move || ask(&control)).await.ok()
+}
+
+/// Whether this kind of answer is asked for.
+fn takes(request: &Request<Incoming>, kind: &str) -> bool {
+    let mut accepted = request.headers().get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    accepted.any(|value| value.contains(kind))
 }
 
 /// Whether the host that is asked for is this one: a page from elsewhere, whose name leads here, shall
@@ -148,6 +163,8 @@ enum Order {
     Stop(Signal),
     Log(String),
     Kill(String),
+    /// A text for this peer, or for all of them.
+    Send(Option<String>),
 }
 
 impl Order {
@@ -157,12 +174,16 @@ impl Order {
             ("stop", "") => Some(Order::Stop(if query == Some("now") { Signal::StopNow } else { Signal::Stop })),
             ("log", level) if !level.is_empty() => Some(Order::Log(level.to_owned())),
             ("kill", id) if !id.is_empty() => Some(Order::Kill(id.to_owned())),
+            ("send", "") => Some(Order::Send(None)),
+            ("send", peer) => Some(Order::Send(Some(send::peer(peer)))),
             _ => None,
         }
     }
 
-    async fn carry_out(self, reach: &Reach) -> Answer {
+    async fn carry_out(self, request: Request<Incoming>, site: &Site) -> Answer {
+        let reach = &site.reach;
         match self {
+            Order::Send(peer) => said(peer, request, site).await,
             Order::Reload => {
                 let (answer, told) = oneshot::channel();
                 // whoever asked may have gone
@@ -201,6 +222,52 @@ impl Order {
                 Err(_) => with(StatusCode::BAD_REQUEST, TEXT, "a connection has a number\n"),
             },
         }
+    }
+}
+
+/// Says to a peer, or to all of them, what the body of `request` is.
+async fn said(peer: Option<String>, request: Request<Incoming>, site: &Site) -> Answer {
+    let control = &site.reach.control;
+    let wait = match send::wait(request.uri().query()) {
+        Ok(wait) => wait,
+        Err(error) => return with(StatusCode::BAD_REQUEST, TEXT, error + "\n"),
+    };
+    let raw = takes(&request, BYTES);
+    let to_one = peer.is_some();
+    let peers: Vec<String> =
+        peer.map_or_else(|| control.peers().into_iter().map(|peer| peer.name).collect(), |peer| vec![peer]);
+    let text = match timeout(BODY_WAIT, Limited::new(request.into_body(), send::LONGEST).collect()).await {
+        Ok(Ok(body)) => body.to_bytes(),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            let text = format!("a text for a peer has at most {} bytes\n", send::LONGEST);
+            return with(StatusCode::PAYLOAD_TOO_LARGE, TEXT, text);
+        }
+        Ok(Err(_)) => return with(StatusCode::BAD_REQUEST, TEXT, "the text broke off\n"),
+        Err(_) => return with(StatusCode::REQUEST_TIMEOUT, TEXT, "the text did not come in time\n"),
+    };
+    if text.is_empty() {
+        return with(StatusCode::BAD_REQUEST, TEXT, "the body is what is said, and there is none\n");
+    }
+    let all = match Arc::clone(&site.sending).try_acquire_owned() {
+        Ok(place) => {
+            let say = move |control: &Control| {
+                let _place = place;
+                send::say(control, &peers, &text, wait)
+            };
+            apart(control, say).await
+        }
+        Err(_) => Some(peers.iter().map(|peer| Said::busy(peer)).collect()),
+    };
+    let Some(mut all) = all else { return with(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "a fault of shoutd's own\n") };
+    if !to_one {
+        let is_answered = |said: &Said| said.status() == StatusCode::OK;
+        let status = if all.iter().all(is_answered) { StatusCode::OK } else { StatusCode::BAD_GATEWAY };
+        return json(status, &all);
+    }
+    match all.pop() {
+        Some(said) if raw && said.status() == StatusCode::OK => with(StatusCode::OK, BYTES, said.bytes),
+        Some(said) => json(said.status(), &said),
+        None => with(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "a fault of shoutd's own\n"),
     }
 }
 

@@ -2,9 +2,11 @@
 //!
 //! Nothing in it commands a terminal, whatever a file or a listener is called.
 
+use super::peers;
 use super::status::{Buckets, Config, Listener, Status};
 use crate::board::{Outcome, Stage};
 use crate::config::plain;
+use std::ops::RangeBounds;
 use std::time::Duration;
 
 impl Status {
@@ -36,6 +38,9 @@ impl Status {
             facts.add("answers", format!("half in {half}, 99 of 100 in {most}, since the start"));
         }
         facts.add("workers", self.workers_line());
+        if let Some(line) = peers::line(&self.peers) {
+            facts.add("peers", line);
+        }
         let ended = connections.closed.iter().filter(|(_, count)| **count > 0);
         let ended: Vec<String> = ended.map(|(reason, count)| format!("{count} {reason}")).collect();
         if !ended.is_empty() {
@@ -103,7 +108,7 @@ impl Status {
                 bytes(listener.bytes_sent as f64),
             ]);
         }
-        columns(&rows, 4)
+        columns(&rows, 4..)
     }
 }
 
@@ -152,8 +157,8 @@ impl Facts {
     }
 }
 
-/// Rows of cells under each other, those from the column `numbers` on to the right.
-pub(crate) fn columns(rows: &[Vec<String>], numbers: usize) -> Vec<String> {
+/// Rows of cells under each other, those of the columns `numbers` to the right.
+pub(crate) fn columns(rows: &[Vec<String>], numbers: impl RangeBounds<usize>) -> Vec<String> {
     let count = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |nth: usize| rows.iter().filter_map(|row| row.get(nth)).map(|cell| cell.chars().count()).max();
     let widths: Vec<usize> = (0..count).map(|nth| width(nth).unwrap_or(0)).collect();
@@ -162,7 +167,7 @@ pub(crate) fn columns(rows: &[Vec<String>], numbers: usize) -> Vec<String> {
         let cells: Vec<String> = cells
             .map(
                 |(nth, (cell, &width))| {
-                    if nth < numbers { format!("{cell:width$}") } else { format!("{cell:>width$}") }
+                    if numbers.contains(&nth) { format!("{cell:>width$}") } else { format!("{cell:width$}") }
                 },
             )
             .collect();
@@ -192,6 +197,18 @@ pub(crate) fn words(time: Duration) -> String {
         (0, 0, _) => format!("{minutes} min {} s", seconds % 60),
         (0, ..) => format!("{hours} h {minutes} min"),
         _ => format!("{days} d {hours} h"),
+    }
+}
+
+/// A time that is often far below a second, in a unit that leaves few digits.
+pub(crate) fn brief(time: Duration) -> String {
+    let millis = time.as_secs_f64() * 1e3;
+    match millis {
+        ..0.095 => format!("{:.0} µs", millis * 1e3),
+        ..9.95 => format!("{millis:.1} ms"),
+        ..999.5 => format!("{millis:.0} ms"),
+        ..9950.0 => format!("{:.1} s", millis / 1e3),
+        _ => words(time),
     }
 }
 
@@ -229,6 +246,9 @@ mod tests {
         assert_eq!([0.0, 1023.0, 1024.0, 1.5e6, 9e15].map(bytes), ["0 B", "1023 B", "1.0 KiB", "1.4 MiB", "8.0 PiB"]);
         let time = |seconds| words(Duration::from_secs(seconds));
         assert_eq!([7, 67, 3667, 90_061].map(time), ["7 s", "1 min 7 s", "1 h 1 min", "1 d 1 h"]);
+        let time = |micros| brief(Duration::from_micros(micros));
+        assert_eq!([0, 40, 400, 12_345].map(time), ["0 µs", "40 µs", "0.4 ms", "12 ms"]);
+        assert_eq!([999_900, 2_345_678, 61_000_000].map(time), ["1.0 s", "2.3 s", "1 min 1 s"]);
         let buckets = Buckets { counts: vec![1, 98, 0, 1], sum_seconds: 0.0 };
         let at = |part| quantile(&[1e-6, 2e-5, 1.0], &buckets, part).unwrap();
         assert_eq!([0.01, 0.5, 0.99, 1.0].map(at), ["1 µs", "20 µs", "20 µs", "more than 1 s"]);
@@ -237,7 +257,7 @@ mod tests {
     #[test]
     fn columns_stand_under_each_other() {
         let row = |cells: [&str; 3]| cells.map(str::to_owned).to_vec();
-        let lines = columns(&[row(["A", "B", "C"]), row(["äöü", "", "10"]), row(["x", "yy", "7"])], 2);
+        let lines = columns(&[row(["A", "B", "C"]), row(["äöü", "", "10"]), row(["x", "yy", "7"])], 2..);
         assert_eq!(lines, ["A    B    C", "äöü      10", "x    yy   7"]);
     }
 }

@@ -4,11 +4,13 @@
 //! listener. Label values come from fixed sets and from the configuration alone: no client can add a
 //! series.
 
+use super::peers::dials;
 use super::process::Process;
 use super::status::{closed, seconds};
 use super::{Reach, Requests};
 use crate::board::{Now, Stage};
 use crate::metrics::{BOUNDS, Times, Totals};
+use crate::net::links::sheet::{LinkState, PeerReport};
 use crate::server::Report;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet};
@@ -28,6 +30,7 @@ const REMOVED: &str = "(removed)";
 pub(super) fn encode(reach: &Reach, requests: &Requests, openmetrics: bool) -> Result<String, fmt::Error> {
     let scrape = Scrape {
         report: reach.control.report(),
+        peers: reach.control.peers(),
         now: reach.board.read(),
         started: reach.board.started,
         accept: {
@@ -54,6 +57,7 @@ pub(super) fn encode(reach: &Reach, requests: &Requests, openmetrics: bool) -> R
 #[derive(Debug)]
 struct Scrape {
     report: Report,
+    peers: Vec<PeerReport>,
     now: Now,
     started: SystemTime,
     /// Failed accepts, pauses, and clients sent away.
@@ -122,6 +126,7 @@ impl Collector for Scrape {
         let help = "How long a worker has owed a sign of life; each scrape asks for one";
         to.gauges("shoutd_worker_silence", help, Some(&Unit::Seconds), silence)?;
 
+        encode_peers(&self.peers, &mut to)?;
         let (applied, refused) = self.now.reloads;
         let reloads = [("applied", applied), ("refused", refused)];
         let reloads = reloads.map(|(result, count)| (vec![("result", result.to_owned())], count));
@@ -150,6 +155,30 @@ impl Collector for Scrape {
         let help = "When the process was started";
         to.gauge("process_start_time_seconds", help, since_epoch(self.started))
     }
+}
+
+/// What is known of each peer.
+fn encode_peers(peers: &[PeerReport], to: &mut Families<'_>) -> fmt::Result {
+    let label = |peer: &PeerReport| ("peer", peer.name.clone());
+    let by_peer = |value: fn(&PeerReport) -> u64| peers.iter().map(move |peer| (vec![label(peer)], value(peer)));
+    let up = by_peer(|peer| u64::from(peer.state == LinkState::Linked));
+    to.gauges("shoutd_peer_up", "1 while there is a link to the peer", None, up)?;
+    let dialled = peers.iter().flat_map(|peer| {
+        dials(peer).map(|(result, count)| (vec![label(peer), ("result", result.word().to_owned())], count))
+    });
+    to.counters("shoutd_peer_dials", "Dials, by what came of them", None, dialled)?;
+    let seconds = Some(&Unit::Seconds);
+    let backoff = peers.iter().map(|peer| (vec![label(peer)], peer.backoff.as_secs_f64()));
+    to.gauges("shoutd_peer_backoff", "The longest that the wait for the next dial may be", seconds, backoff)?;
+    let trips = peers.iter().filter_map(|peer| Some((vec![label(peer)], peer.round_trip?.as_secs_f64())));
+    let help = "How long the peer's last answer to what this daemon said took";
+    to.gauges("shoutd_peer_round_trip", help, seconds, trips)?;
+    let help = "Messages that came from the peer; under stream, reads";
+    to.counters("shoutd_peer_messages", help, None, by_peer(|peer| peer.messages))?;
+    let help = "Answers of the peer to what this daemon said";
+    to.counters("shoutd_peer_answers", help, None, by_peer(|peer| peer.answers))?;
+    let help = "Times that what went round in a loop was held back";
+    to.counters("shoutd_peer_loops", help, None, by_peer(|peer| peer.loops))
 }
 
 fn since_epoch(time: SystemTime) -> f64 {
@@ -217,4 +246,61 @@ fn each<V>(
     values.into_iter().try_for_each(|(labels, value)| {
         if labels.is_empty() { write(&mut family, &value) } else { write(&mut family.encode_family(&labels)?, &value) }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[derive(Debug)]
+    struct Peers(Vec<PeerReport>);
+
+    impl Collector for Peers {
+        fn encode(&self, encoder: DescriptorEncoder<'_>) -> fmt::Result {
+            encode_peers(&self.0, &mut Families(encoder))
+        }
+    }
+
+    #[test]
+    fn a_peer_has_all_its_series_from_the_start_but_for_the_round_trip_that_is_not_known() {
+        let peer = |name: &str, state, round_trip| PeerReport {
+            name: name.to_owned(),
+            address: "localhost:6000".parse().unwrap(),
+            via: "default".to_owned(),
+            state,
+            since: Duration::ZERO,
+            linked: None,
+            seen: None,
+            round_trip,
+            messages: 3,
+            answers: 2,
+            loops: 1,
+            next_try: None,
+            backoff: Duration::from_secs(6),
+            why: None,
+            dials: [1, 4, 0, 0, 0, 0, 0, 0, 0],
+        };
+        let mut registry = Registry::default();
+        let known = Some(Duration::from_millis(2));
+        let peers = vec![peer("a", LinkState::Waiting, None), peer("b", LinkState::Linked, known)];
+        registry.register_collector(Box::new(Peers(peers)));
+        let mut text = String::new();
+        prometheus_client::encoding::prometheus_text::encode(&mut text, &registry).unwrap();
+        for line in [
+            "shoutd_peer_up{peer=\"a\"} 0",
+            "shoutd_peer_up{peer=\"b\"} 1",
+            "shoutd_peer_dials_total{peer=\"a\",result=\"refused\"} 4",
+            "shoutd_peer_dials_total{peer=\"b\",result=\"failed\"} 0",
+            "shoutd_peer_backoff_seconds{peer=\"a\"} 6.0",
+            "shoutd_peer_round_trip_seconds{peer=\"b\"} 0.002",
+            "shoutd_peer_messages_total{peer=\"a\"} 3",
+            "shoutd_peer_answers_total{peer=\"a\"} 2",
+            "shoutd_peer_loops_total{peer=\"b\"} 1",
+        ] {
+            assert!(text.lines().any(|other| other == line), "no {line} in\n{text}");
+        }
+        assert!(!text.contains("round_trip_seconds{peer=\"a\"}"), "{text}");
+        assert_eq!(text.matches("dials_total{").count(), 2 * crate::net::links::sheet::Dialled::ALL.len());
+    }
 }

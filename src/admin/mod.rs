@@ -9,12 +9,14 @@ pub mod connections;
 mod http;
 mod lines;
 mod metrics;
+pub mod peers;
 pub mod place;
 mod process;
 mod rates;
+pub mod send;
 pub mod status;
 
-pub(crate) use lines::{bytes, columns, words};
+pub(crate) use lines::{brief, bytes, columns, words};
 pub use rates::{Rates, Sampler};
 use status::Sources;
 pub use status::Status;
@@ -115,6 +117,8 @@ struct Site {
     reach: Reach,
     requests: Requests,
     sources: Sources,
+    /// Places for those who wait for answers of peers.
+    sending: Arc<Semaphore>,
 }
 
 /// The running admin thread. Keep it until the end: dropped, its control socket is not found any more.
@@ -183,7 +187,8 @@ fn serve(doors: Vec<(Entrance, Arc<Listening>)>, reach: Reach) {
 }
 
 async fn answer_all(doors: Vec<(Entrance, Arc<Listening>)>, reach: Reach) -> io::Result<()> {
-    let site = Arc::new(Site { reach, requests: Requests::default(), sources: Sources::default() });
+    let sending = Arc::new(Semaphore::new(send::PLACES));
+    let site = Arc::new(Site { reach, requests: Requests::default(), sources: Sources::default(), sending });
     let (control, public) = (Arc::new(Semaphore::new(PLACES)), Arc::new(Semaphore::new(PLACES)));
     for (entrance, listening) in doors {
         let places = if entrance == Entrance::Control { &control } else { &public };

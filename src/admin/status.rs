@@ -5,12 +5,13 @@
 
 use super::Reach;
 use super::http::apart;
+use super::peers::Peer;
 use super::rates::Rates;
 use crate::board::{Reload, Stage};
 use crate::config::Source;
 use crate::metrics::{BOUNDS, Times, Totals};
 use crate::net::address::Local;
-use crate::net::stream::Peer;
+use crate::net::stream;
 use crate::server::{Control, ListenerReport, Report};
 use crate::session::EndReason;
 use serde::{Deserialize, Serialize};
@@ -61,7 +62,7 @@ pub struct Status {
     /// Its log.
     pub log: Log,
     /// Its links to peers.
-    pub peers: Vec<serde_json::Value>,
+    pub peers: Vec<Peer>,
 }
 
 /// How far a stop is.
@@ -255,7 +256,7 @@ impl Status {
             },
             sources: Vec::new(),
             log: Log { level: reach.log.level().as_str().to_lowercase(), dropped: reach.log.dropped() },
-            peers: Vec::new(),
+            peers: reach.control.peers().into_iter().map(Peer::from).collect(),
         }
     }
 }
@@ -324,9 +325,9 @@ fn sources(control: &Control) -> Vec<Origin> {
     all
 }
 
-fn source(peer: &Peer) -> String {
+fn source(peer: &stream::Peer) -> String {
     match peer {
-        Peer::Tcp(address) => address.ip().to_canonical().to_string(),
-        Peer::Unix => peer.to_string(),
+        stream::Peer::Tcp(address) => address.ip().to_canonical().to_string(),
+        stream::Peer::Unix => peer.to_string(),
     }
 }

@@ -18,7 +18,7 @@ use std::thread;
 use std::time::Duration;
 
 /// How long a daemon may take to answer.
-const WAIT: Duration = Duration::from_secs(30);
+pub(super) const WAIT: Duration = Duration::from_secs(30);
 /// How long a reload may take, as a name may have to be resolved.
 const RELOAD_WAIT: Duration = Duration::from_secs(120);
 /// How often a daemon that stops is looked at.
@@ -39,7 +39,7 @@ pub(super) struct Daemon {
 }
 
 impl Daemon {
-    fn find(&self, config: Option<&Path>) -> Result<Client, Failure> {
+    pub(super) fn find(&self, config: Option<&Path>) -> Result<Client, Failure> {
         Client::find(config, self.socket.as_deref())
     }
 }
@@ -131,7 +131,7 @@ pub(super) fn connections(asked: &Listing, config: Option<&Path>) -> Result<(), 
         all if all == count => format!("{count} connections"),
         some => format!("{some} of {count} connections"),
     };
-    print(&format!("{}\n\n{last}\n", columns(&rows, 4).join("\n")))
+    print(&format!("{}\n\n{last}\n", columns(&rows, 4..).join("\n")))
 }
 
 /// `shoutd reload`.
@@ -184,7 +184,7 @@ fn report(reload: &Reload) -> String {
     );
     let restart = reload.changes.iter().filter(|change| change.effect == Effect::NeedsRestart).count();
     let restart = if restart > 0 { "what needs a restart is not in effect before one\n" } else { "" };
-    format!("{}\n\n{restart}{done}", columns(&rows, usize::MAX).join("\n"))
+    format!("{}\n\n{restart}{done}", columns(&rows, 0..0).join("\n"))
 }
 
 /// The beginning of a value, fit to be shown.
@@ -252,7 +252,7 @@ pub(super) fn kill(daemon: &Daemon, config: Option<&Path>, ids: &[u64]) -> Resul
 }
 
 /// The failure that an answer tells of.
-fn said(answer: &Answer) -> Failure {
+pub(super) fn said(answer: &Answer) -> Failure {
     Failure::new(Exit::Failed, plain(String::from_utf8_lossy(&answer.body).trim()))
 }
 

@@ -30,6 +30,7 @@ Examples:
   echo Grüße | shoutd transform uppercase        try a transform, without any network
   shoutd transforms                              list all steps
   shoutd status                                  how the running daemon is
+  shoutd send b hello                            what its peer b answers
   shoutd reload                                  let it take up its edited configuration
 
 Files:
@@ -114,6 +115,30 @@ Examples:
   shoutd connections --sort received --limit 10
   shoutd connections --listener feed --peer 192.0.2.
   shoutd connections --json";
+
+pub(super) const PEERS: &str = "\
+A peer is linked, dialling, waiting (for the next dial), expecting (a connection of its own), or done
+(with its one exchange), for as long as SINCE says. ROUND TRIP is what its last answer took to what
+this daemon said, as its greeting.
+
+Examples:
+  shoutd peers
+  shoutd peers --json";
+
+pub(super) const SEND: &str = "\
+What comes back first and is the text as this daemon's own steps would have it, or the text itself
+but for its case, is the answer. It is printed byte for byte; on a terminal, and with --all, without
+anything that would command one. At most 64 KiB can be said at once.
+
+Exit code 0 if the peer answered, with --all if all did; otherwise 1, and why there is no answer
+stands on standard error, with what came instead.
+
+Examples:
+  shoutd send b hello                            HELLO, if b answers in upper case
+  shoutd send localhost:6000 hello               the same peer, by its address
+  shoutd send --all ping --timeout 500ms         each peer's answer, behind its name
+  date | shoutd send b -                         what standard input has
+  shoutd send b hello --json";
 
 pub(super) const RELOAD: &str = "\
 The whole file is checked and its tests are run; then all of it is applied, or nothing. Who is

@@ -45,6 +45,8 @@ impl fmt::Display for Effect {
     }
 }
 
+/// Keys of a peer that its next link meets.
+const NEXT_LINK: [&str; 5] = ["greeting", "source_port", "answer_back", "once", "loop_guard"];
 /// Keys that only a start reads.
 const RESTART: [&str; 3] = ["workers", "admin.socket", "admin.listen"];
 /// Keys by which bytes are read; who is connected keeps what they were, and the transform with it.
@@ -58,7 +60,8 @@ const NEW: [&str; 4] = ["listen", "greeting", "socket", "limits.max_connections"
 #[must_use]
 pub fn changes(old: &[Entry], new: &[Entry]) -> Vec<Change> {
     // the keys of a listener without a table of its own stand among those of the daemon
-    let of_tables = old.iter().chain(new).map(named).filter(|(name, _)| name.is_some());
+    let of_tables =
+        old.iter().chain(new).filter(|entry| !is_of_peers(entry)).map(named).filter(|(name, _)| name.is_some());
     let keys: HashSet<&str> = of_tables.map(|(_, key)| key).collect();
     let place = |entry: &Entry| -> (Option<String>, String) {
         let (name, key) = named(entry);
@@ -68,7 +71,7 @@ pub fn changes(old: &[Entry], new: &[Entry]) -> Vec<Change> {
     let (before, after) = (Values::of(old, place), Values::of(new, place));
     let mut seen = HashSet::new();
     let mut changes = Vec::new();
-    for entry in new.iter().chain(old) {
+    for entry in new.iter().chain(old).filter(|entry| !is_of_peers(entry)) {
         let at = place(entry);
         let [old, new] = [&before, &after].map(|values| values.by_place.get(&at));
         let (listener, key) = &at;
@@ -92,7 +95,37 @@ pub fn changes(old: &[Entry], new: &[Entry]) -> Vec<Change> {
             }
         });
     }
+    changes.extend(peer_changes(old, new));
     changes
+}
+
+/// The same of peers; what is said for all of them is told of each.
+fn peer_changes(old: &[Entry], new: &[Entry]) -> Vec<Change> {
+    let [before, after] = [old, new].map(|entries| -> HashMap<(&str, &str), &Value> {
+        entries.iter().filter_map(|entry| Some((of_peer(entry)?, &entry.value))).collect()
+    });
+    let (mut seen, mut changes) = (HashSet::new(), Vec::new());
+    for (name, key) in new.iter().chain(old).filter_map(of_peer) {
+        let is_there = |values: &HashMap<(&str, &str), &Value>| values.contains_key(&(name, "address"));
+        let is_whole = !is_there(&before) || !is_there(&after);
+        let [old, new] = [&before, &after].map(|values| values.get(&(name, key)).map(|value| inline(value)));
+        if old == new || key == "name" || (is_whole && key != "address") || !seen.insert((name, key)) {
+            continue;
+        }
+        let path = if is_whole { format!("peer.{name}") } else { format!("peer.{name}.{key}") };
+        let effect = if NEXT_LINK.contains(&key) { Effect::NewConnections } else { Effect::Live };
+        changes.push(Change { key: path, old, new, effect });
+    }
+    changes
+}
+
+/// The peer whose table an entry stands in, and its key there.
+fn of_peer(entry: &Entry) -> Option<(&str, &str)> {
+    entry.path.strip_prefix("peer.")?.split_once('.')
+}
+
+fn is_of_peers(entry: &Entry) -> bool {
+    entry.path.starts_with("peer.") || entry.path.starts_with("peers.")
 }
 
 /// The values of a configuration, by listener and key.
@@ -181,6 +214,18 @@ mod tests {
                 "transform | \"uppercase\" | \"reverse\" | new connections",
                 "framing | \"stream\" | \"line\" | new connections",
             ]
+        );
+    }
+
+    #[test]
+    fn a_peer_that_comes_or_goes_is_one_change_and_links_are_made_anew_for_others() {
+        let one = "[[peer]]\nname = 'b'\naddress = 'h:6000'\n";
+        let other = "[peers]\ngreeting = 'hi'\n[[peer]]\nname = 'b'\naddress = 'h:6001'\n";
+        assert_eq!(table("", one), ["peer.b | - | \"h:6000\" | live"]);
+        assert_eq!(table(one, ""), ["peer.b | \"h:6000\" | - | live"]);
+        assert_eq!(
+            table(one, other),
+            ["peer.b.address | \"h:6000\" | \"h:6001\" | live", "peer.b.greeting | \"\" | \"hi\" | new connections",]
         );
     }
 

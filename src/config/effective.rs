@@ -52,7 +52,7 @@ impl fmt::Display for Origin {
 fn header(path: &str) -> (String, &str) {
     match path.split_once('.') {
         None => (String::new(), path),
-        Some((list @ ("listener" | "test"), rest)) => {
+        Some((list @ ("listener" | "peer" | "test"), rest)) => {
             let (name, key) = rest.split_once('.').unwrap_or(("", rest));
             // the name only parts one from the next; it is an entry of its own
             (format!("\n[[{list}]] # {name}\n"), key)

@@ -6,6 +6,7 @@ use super::chain::{Chain, Words, word};
 use super::claims::Claims;
 use super::kinds::{Addresses, Control, Count, Flag, Greeting, Name, Or, Word};
 use super::measures::{Bytes, Seconds, Span};
+use super::peers;
 use super::report::Mistake;
 use super::selftest::Test;
 use super::table::{Notes, Table};
@@ -36,8 +37,14 @@ const STOP: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24)
 pub(super) const UNNAMED: &str = "default";
 
 /// What some look for under another name.
-const MEANT: (&[&str], &str) =
-    (&["port", "host", "bind", "address", "addr"], "`listen` says where, as in listen = \"localhost:5000\"");
+fn meant(kind: &str, key: &str) -> Option<&'static str> {
+    let is_place = ["port", "host", "bind", "address", "addr", "listen"].contains(&key);
+    match kind {
+        "peer" | "peers" if is_place => Some("`address` says where, as in address = \"localhost:6000\""),
+        _ if is_place && key != "listen" => Some("`listen` says where, as in listen = \"localhost:5000\""),
+        _ => None,
+    }
+}
 
 static LEVELS: [(&str, LevelFilter); 6] = [
     ("error", LevelFilter::Error),
@@ -103,8 +110,9 @@ pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Pat
             notes.warn(address.span(), what);
         }
     }
-    notes.unknown(file, "", MEANT);
-    let settings = Settings { listeners, workers, max_connections, drain, access };
+    let peers = peers::read(&top, &listeners, notes);
+    notes.unknown(file, "", meant);
+    let settings = Settings { listeners, workers, max_connections, drain, access, peers };
     Read { settings, log, admin, chains, tests }
 }
 
@@ -226,7 +234,7 @@ fn socket(table: &Table<'_>) -> listener::Options {
                 probes: table.take("probes", Count(1..=127), default.probes),
             }
         }),
-        mode: None,
+        ..default
     }
 }
 

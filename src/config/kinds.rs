@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeSeed;
 use serde_json::{Value, json};
 use std::io;
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 use std::path::Path;
 use toml::Spanned;
@@ -258,6 +259,30 @@ impl Kind for Addresses<'_> {
 
     fn wording(&self, _: Value, value: &Self::Value) -> Value {
         self.write(value) // so that relative paths mean the same wherever they are read
+    }
+}
+
+/// Where a peer is dialled.
+pub(super) struct PeerAddress;
+
+impl Kind for PeerAddress {
+    type Value = Option<Address>;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<Option<Address>, Vec<Mistake>> {
+        const CURE: &str = "such as \"localhost:6000\"";
+        let text = raw.get_ref().as_str().ok_or_else(|| wrong_type(raw, "an address", CURE))?;
+        match text.parse().map_err(|told: String| vec![Mistake::told(raw.span(), &told)])? {
+            Address::Unix(_) => Err(one(raw, "a peer is dialled over TCP", CURE)),
+            Address::Tcp { port: 0, .. } => Err(one(raw, "nobody listens on port 0", "write the port of the peer")),
+            Address::Tcp { host, .. } if host.parse().is_ok_and(|ip: IpAddr| ip.is_unspecified()) => {
+                Err(one(raw, "this is no address of anybody", CURE))
+            }
+            address => Ok(Some(address)),
+        }
+    }
+
+    fn write(&self, value: &Option<Address>) -> Value {
+        value.as_ref().map_or(Value::Null, |address| json!(address.to_string()))
     }
 }
 

@@ -10,6 +10,7 @@ mod effective;
 mod keys;
 mod kinds;
 mod measures;
+mod peers;
 mod report;
 mod selftest;
 mod syntax;

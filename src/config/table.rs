@@ -16,6 +16,9 @@ use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue, ValueDeserializer};
 
+/// What some look for under another name: the cure for a key of a kind of tables.
+pub(super) type Meant = fn(&str, &str) -> Option<&'static str>;
+
 /// What is noted while a file is read.
 #[derive(Debug)]
 pub(super) struct Notes<'t> {
@@ -52,9 +55,9 @@ impl<'t> Notes<'t> {
         self.warnings.borrow_mut().insert((span.start, line));
     }
 
-    /// Notes each key of `table`, a table of the kind `kind`, that nobody asked for; `meant` is a
+    /// Notes each key of `table`, a table of the kind `kind`, that nobody asked for; `meant` gives a
     /// cure for some of them.
-    pub(super) fn unknown(&self, table: &DeTable<'_>, kind: &str, meant: (&[&str], &str)) {
+    pub(super) fn unknown(&self, table: &DeTable<'_>, kind: &str, meant: Meant) {
         for (key, value) in table {
             let name: &str = key.get_ref();
             if self.asked.borrow().contains(&(kind.to_owned(), name)) {
@@ -70,7 +73,7 @@ impl<'t> Notes<'t> {
                     _ => {}
                 }
             } else {
-                let cure = if meant.0.contains(&name) { meant.1.to_owned() } else { self.cure(name, kind) };
+                let cure = meant(kind, name).map_or_else(|| self.cure(name, kind), str::to_owned);
                 self.mistake(Mistake::new(key.span(), format!("unknown key `{name}`"), cure));
             }
         }
@@ -96,7 +99,7 @@ impl<'t> Notes<'t> {
                 homes.min_by_key(|home| (kind.is_empty() || !home.starts_with(kind), home.starts_with("listener")));
             let home = match near.unwrap_or_default() {
                 "" => "at the top level".to_owned(),
-                "listener" => "in a [[listener]]".to_owned(),
+                list @ ("listener" | "peer") => format!("in a [[{list}]]"),
                 home => home
                     .strip_prefix("listener.")
                     .map_or_else(|| format!("in [{home}]"), |inner| format!("in a listener's `{inner}`")),
@@ -209,10 +212,23 @@ impl<'n> Table<'n> {
     /// The tables of `[[key]]`, with this table's layers below them, each recorded under its
     /// `name`, or under `unnamed`.
     pub(super) fn tables(&self, key: &'static str, name: &'static str, unnamed: &str) -> Vec<Table<'n>> {
+        let called = |table: &DeTable<'_>| {
+            let own = table.get(name).and_then(|raw| raw.get_ref().as_str());
+            own.unwrap_or(unnamed).to_owned()
+        };
+        self.tables_over(key, self, called)
+    }
+
+    /// The tables of `[[key]]`, with the layers of `below` under each, recorded under what it is `called`.
+    pub(super) fn tables_over(
+        &self,
+        key: &'static str,
+        below: &Table<'n>,
+        called: impl Fn(&DeTable<'_>) -> String,
+    ) -> Vec<Table<'n>> {
         let item = |(item, table): (&Raw<'_>, &'n DeTable<'n>)| {
-            let called = table.get(name).and_then(|raw| raw.get_ref().as_str()).unwrap_or(unnamed);
-            let layers = std::iter::once(table).chain(self.layers.iter().copied()).collect();
-            self.item(key, called, layers, item.span())
+            let layers = std::iter::once(table).chain(below.layers.iter().copied()).collect();
+            self.item(key, &called(table), layers, item.span())
         };
         self.items(key).into_iter().map(item).collect()
     }

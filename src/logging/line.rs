@@ -84,7 +84,9 @@ struct Member<'v>(Value<'v>);
 impl Serialize for Member<'_> {
     fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
         let Member(value) = self;
-        if let Some(number) = value.to_u64() {
+        if let Some(flag) = value.to_bool() {
+            to.serialize_bool(flag)
+        } else if let Some(number) = value.to_u64() {
             to.serialize_u64(number)
         } else if let Some(number) = value.to_i64() {
             to.serialize_i64(number)
@@ -134,6 +136,7 @@ mod tests {
             ("listener", Value::from("default")),
             ("below", Value::from(-7)),
             ("seconds", Value::from(0.123)),
+            ("dialled", Value::from(true)),
             ("empty", Value::from("")),
             ("words", Value::from("a b")),
         ];
@@ -141,12 +144,12 @@ mod tests {
         builder.level(Level::Info).key_values(&fields);
         assert_eq!(
             text(&builder.args(format_args!("end")).build()),
-            "end connection=18446744073709551615 listener=default below=-7 seconds=0.123 empty=\"\" words=\"a b\""
+            "end connection=18446744073709551615 listener=default below=-7 seconds=0.123 dialled=true empty=\"\" words=\"a b\""
         );
         assert_eq!(
             object(&builder.args(format_args!("end")).build()),
             "{\"time\":\"2026-11-24T13:48:57.123Z\",\"level\":\"info\",\"message\":\"end\",\
-             \"connection\":18446744073709551615,\"listener\":\"default\",\"below\":-7,\"seconds\":0.123,\
+             \"connection\":18446744073709551615,\"listener\":\"default\",\"below\":-7,\"seconds\":0.123,\"dialled\":true,\
              \"empty\":\"\",\"words\":\"a b\"}"
         );
     }

@@ -7,14 +7,15 @@
 //! mailboxes are full, and when descriptors or memory run out, nothing is accepted, and epoll is
 //! not asked about the listeners, so that they do not keep the thread awake.
 
-use super::admission::Admission;
+use super::intake::Intake;
+use super::links::Directory;
 use super::listener::Listening;
 use super::mailbox::Mailbox;
 use super::orders::Orders;
 use super::plain;
 use super::poll::{Interest, Poll};
 use super::stream::{Peer, Stream};
-use super::worker::{Arrival, Handle};
+use super::worker::Arrival;
 use crate::deadlines::Moment;
 use crate::metrics::AcceptCounters;
 use crate::session::Service;
@@ -25,7 +26,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 /// How many connections a listener may bring in one turn, so that others get theirs.
@@ -74,8 +74,9 @@ pub struct Acceptor {
     leaving: Vec<Door>,
     /// Which door is looked at first; each in its turn, so that none keeps the others out.
     first: usize,
-    workers: Vec<Handle>,
-    admission: Arc<Admission>,
+    intake: Intake,
+    /// Which clients are peers.
+    directory: Arc<Directory>,
     orders: Arc<Orders>,
     counters: Arc<AcceptCounters>,
     gate: Gate,
@@ -83,8 +84,6 @@ pub struct Acceptor {
     /// A descriptor to give up when there are no others, so that a client can be sent away.
     reserve: Option<OwnedFd>,
     in_hand: Option<Arrival>,
-    /// How many connections it has accepted.
-    accepted: u64,
     tell_next: Moment,
 }
 
@@ -115,7 +114,7 @@ enum Fault {
 }
 
 impl Acceptor {
-    /// An acceptor for `doors`, which sleeps in `poll` and hands over to `workers`.
+    /// An acceptor for `doors`, which sleeps in `poll` and hands over to `intake`.
     ///
     /// # Errors
     ///
@@ -124,8 +123,8 @@ impl Acceptor {
         poll: Poll,
         doors: Vec<Door>,
         changes: Mailbox<Change>,
-        workers: Vec<Handle>,
-        admission: Arc<Admission>,
+        intake: Intake,
+        directory: Arc<Directory>,
         orders: Arc<Orders>,
         counters: Arc<AcceptCounters>,
     ) -> io::Result<Acceptor> {
@@ -138,15 +137,14 @@ impl Acceptor {
             changes,
             leaving: Vec::new(),
             first: 0,
-            workers,
-            admission,
+            intake,
+            directory,
             orders,
             counters,
             gate: Gate::Open,
             watching: true,
             reserve: spare_descriptor(),
             in_hand: None,
-            accepted: 0,
             tell_next: Moment::from_millis(0),
         })
     }
@@ -176,10 +174,8 @@ impl Acceptor {
                 // closing a listener resets whoever waits in its backlog, so it comes last
                 self.doors.clear();
                 self.leaving.clear();
-                self.orders.nobody_comes();
-                for worker in &self.workers {
-                    worker.post.bell().ring();
-                }
+                self.orders.one_way_closed();
+                self.intake.ring();
                 return Ok(());
             }
             self.watch()?;
@@ -277,24 +273,24 @@ impl Acceptor {
         let batch = if to_the_end { door.backlog as usize + 1 } else { BATCH };
         let mut failures = 0;
         for _ in 0..batch {
-            if !self.admission.enter() {
+            if !self.intake.admission().enter() {
                 self.fill();
                 return Ok(());
             }
             match rustix::net::acceptfrom_with(&door.listening, FLAGS) {
                 Ok((socket, from)) => {
                     let peer = from.and_then(|from| SocketAddr::try_from(from).ok()).map_or(Peer::Unix, Peer::Tcp);
-                    self.accepted += 1;
-                    let (id, stream, service) = (self.accepted, Stream::new(socket), Arc::clone(&door.service));
+                    let (id, stream, service) = (self.intake.number(), Stream::new(socket), Arc::clone(&door.service));
+                    let link = self.directory.find(&service.name, &peer);
                     let context = service.wants_context().then(|| Box::new(stream.context(&peer, &service.name, id)));
                     self.resume();
-                    self.hand_over(Arrival { id, stream, peer, service, context });
+                    self.hand_over(Arrival { id, stream, peer, service, context, link });
                     if self.in_hand.is_some() {
                         return Ok(());
                     }
                 }
                 Err(errno) => {
-                    self.admission.leave();
+                    self.intake.admission().leave();
                     match fault(errno) {
                         Fault::None => {
                             self.resume();
@@ -325,29 +321,19 @@ impl Acceptor {
         self.gate = Gate::Full;
         if self.poll.now() >= self.tell_next {
             self.tell_next = self.poll.now().after(TELL_EVERY);
-            log::warn!("all {} connections are taken; new clients wait in the backlog", self.admission.max());
+            log::warn!("all {} connections are taken; new clients wait in the backlog", self.intake.admission().max());
         }
     }
 
-    /// Gives a connection to the worker with the fewest, or keeps it in hand when all are full.
+    /// Gives a connection to a worker, or keeps it in hand when all are full.
     fn hand_over(&mut self, arrival: Arrival) {
-        let mut arrival = arrival;
-        let least = self.workers.iter().min_by_key(|worker| worker.load.load(Relaxed));
-        for worker in least.into_iter().chain(&self.workers) {
-            worker.load.fetch_add(1, Relaxed);
-            match worker.post.post(arrival) {
-                Ok(()) => {
-                    self.gate = Gate::Open;
-                    return;
-                }
-                Err(back) => {
-                    worker.load.fetch_sub(1, Relaxed);
-                    arrival = back;
-                }
+        match self.intake.hand_over(arrival) {
+            Ok(()) => self.gate = Gate::Open,
+            Err(back) => {
+                self.in_hand = Some(back);
+                self.gate = Gate::Busy { retry: self.poll.now().after(BUSY_RETRY) };
             }
         }
-        self.in_hand = Some(arrival);
-        self.gate = Gate::Busy { retry: self.poll.now().after(BUSY_RETRY) };
     }
 
     fn is_open(&self) -> bool {
@@ -374,7 +360,7 @@ impl Acceptor {
             log::warn!(
                 "accepting paused: {}; {} connections are open, new clients wait in the backlog",
                 plain(errno),
-                self.admission.open()
+                self.intake.admission().open()
             );
         }
         if descriptors && self.poll.now().since(since) >= SHED_AFTER {

@@ -4,8 +4,8 @@ use super::bell::Bell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
-/// Counts the places that connections take up; shared by the acceptor, who takes them, and the
-/// workers, who give them back.
+/// Counts the places that connections take up; shared by those who bring connections, who take them, and
+/// the workers, who give them back.
 #[derive(Debug)]
 pub struct Admission {
     max: AtomicUsize,
@@ -37,6 +37,11 @@ impl Admission {
         }
         self.open.fetch_add(1, SeqCst);
         true
+    }
+
+    /// Takes a place, also where there is none: for a connection that this daemon makes itself.
+    pub fn enter_anyway(&self) {
+        self.open.fetch_add(1, SeqCst);
     }
 
     /// Gives a place back.

@@ -31,6 +31,9 @@ pub struct Options {
     pub keepalive: Option<Keepalive>,
     /// Who may connect to a UNIX socket, as chmod(1) has it; `None` is as the umask allows.
     pub mode: Option<u32>,
+    /// Whether peers are dialled from its port, which takes `SO_REUSEPORT` on both sockets. It is set
+    /// once the port is bound, so that a second daemon is refused all the same.
+    pub dials: bool,
 }
 
 /// When a silent client is probed, and when it counts as gone (`tcp(7)`).
@@ -46,7 +49,7 @@ pub struct Keepalive {
 
 impl Default for Options {
     fn default() -> Self {
-        Options { backlog: 1024, nodelay: true, keepalive: Some(Keepalive::default()), mode: None }
+        Options { backlog: 1024, nodelay: true, keepalive: Some(Keepalive::default()), mode: None, dials: false }
     }
 }
 
@@ -182,7 +185,10 @@ impl Listening {
     ///
     /// When the system refuses.
     pub fn tune(&self, options: &Options) -> Result<(), Errno> {
-        prepare(&self.socket, &self.local, options)?;
+        if let Local::Tcp(_) = self.local {
+            prepare(&self.socket, options)?;
+            sockopt::set_socket_reuseport(&self.socket, options.dials)?;
+        }
         rustix::net::listen(&self.socket, i32::try_from(options.backlog).unwrap_or(i32::MAX))
     }
 
@@ -325,7 +331,7 @@ fn bind_tcp(at: SocketAddr, chosen_for: Option<&str>, options: &Options, pool: &
         }
         others.try_for_each(|other| sockopt::set_socket_reuseport(other, yes))
     };
-    prepare(&socket, &Local::Tcp(at), options)?;
+    prepare(&socket, options)?;
     let backlog = i32::try_from(options.backlog).unwrap_or(i32::MAX);
     share(true)?;
     let listens = rustix::net::bind(&socket, &at).and_then(|()| rustix::net::listen(&socket, backlog));
@@ -376,16 +382,14 @@ fn bind_unix(path: &Path, options: &Options) -> Result<Listening, BindError> {
     Ok(Listening::bound(socket, Local::Unix(path.to_owned()), None))
 }
 
-/// Sets what accepted sockets inherit, which saves each of them the calls.
-fn prepare(socket: &OwnedFd, local: &Local, options: &Options) -> Result<(), Errno> {
-    if let Local::Tcp(_) = local {
-        sockopt::set_tcp_nodelay(socket, options.nodelay)?;
-        sockopt::set_socket_keepalive(socket, options.keepalive.is_some())?;
-        if let Some(keepalive) = &options.keepalive {
-            sockopt::set_tcp_keepidle(socket, keepalive.idle)?;
-            sockopt::set_tcp_keepintvl(socket, keepalive.interval)?;
-            sockopt::set_tcp_keepcnt(socket, keepalive.probes)?;
-        }
+/// Sets the options of a TCP socket; those that it accepts inherit them, which saves each the calls.
+pub(super) fn prepare(socket: &OwnedFd, options: &Options) -> Result<(), Errno> {
+    sockopt::set_tcp_nodelay(socket, options.nodelay)?;
+    sockopt::set_socket_keepalive(socket, options.keepalive.is_some())?;
+    if let Some(keepalive) = &options.keepalive {
+        sockopt::set_tcp_keepidle(socket, keepalive.idle)?;
+        sockopt::set_tcp_keepintvl(socket, keepalive.interval)?;
+        sockopt::set_tcp_keepcnt(socket, keepalive.probes)?;
     }
     Ok(())
 }

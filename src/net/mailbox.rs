@@ -3,7 +3,7 @@
 //! What the messages are is the business of those who exchange them.
 
 use super::bell::Bell;
-use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
+use crossbeam_channel::{Receiver, Sender, TrySendError, bounded, unbounded};
 use std::sync::Arc;
 
 /// The end of a mailbox that is posted to.
@@ -53,6 +53,14 @@ impl<T> Mailbox<T> {
     #[must_use]
     pub fn new(capacity: usize, bell: Arc<Bell>) -> (Post<T>, Mailbox<T>) {
         let (sender, receiver) = bounded(capacity);
+        (Post { sender, bell }, Mailbox { receiver })
+    }
+
+    /// A mailbox that is never full, for messages of which there are no more than of something that is
+    /// bounded itself.
+    #[must_use]
+    pub fn unbounded(bell: Arc<Bell>) -> (Post<T>, Mailbox<T>) {
+        let (sender, receiver) = unbounded();
         (Post { sender, bell }, Mailbox { receiver })
     }
 

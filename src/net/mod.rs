@@ -8,6 +8,8 @@
 //! - [`stream`]: connected sockets
 //! - [`poll`], [`bell`]: what these threads sleep in, and what wakes them
 //! - [`admission`], [`orders`], [`errands`], [`pulse`]: what they share: places, orders, questions, signs of life
+//! - [`intake`]: the way from those who bring connections to the workers
+//! - [`links`]: the thread that dials peers
 //! - [`access`]: what of connections stands in the log
 //! - [`descriptors`]: the limit of open files
 
@@ -18,6 +20,8 @@ pub mod admission;
 pub mod bell;
 pub mod descriptors;
 pub mod errands;
+pub mod intake;
+pub mod links;
 pub mod listener;
 pub mod mailbox;
 pub mod orders;

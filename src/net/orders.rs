@@ -5,7 +5,7 @@
 
 use crate::deadlines::Moment;
 use crate::session::Service;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -26,6 +26,9 @@ impl Default for Drain {
     }
 }
 
+/// How many threads bring connections.
+const WAYS: usize = 2;
+
 /// Orders to all threads of a server.
 #[derive(Debug, Default)]
 pub struct Orders {
@@ -33,7 +36,7 @@ pub struct Orders {
     generation: AtomicU64,
     services: Mutex<Arc<[Arc<Service>]>>,
     drain: OnceLock<(Drain, Moment)>,
-    nobody_comes: AtomicBool,
+    ways_closed: AtomicUsize,
     stop: AtomicBool,
 }
 
@@ -69,15 +72,16 @@ impl Orders {
         self.drain.get()
     }
 
-    /// The acceptor has handed over its last connection.
-    pub fn nobody_comes(&self) {
-        self.nobody_comes.store(true, SeqCst);
+    /// One of those who bring connections, the acceptor and the thread of the links, has handed over its
+    /// last one.
+    pub fn one_way_closed(&self) {
+        self.ways_closed.fetch_add(1, SeqCst);
     }
 
-    /// Whether the acceptor has handed over its last connection.
+    /// Whether all of those who bring connections have handed over their last one.
     #[must_use]
     pub fn does_nobody_come(&self) -> bool {
-        self.nobody_comes.load(SeqCst)
+        self.ways_closed.load(SeqCst) >= WAYS
     }
 
     /// Close everything now, and end.

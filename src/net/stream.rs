@@ -88,6 +88,14 @@ impl Stream {
         }
     }
 
+    /// The addresses of this end and of the other one, where it is a TCP connection.
+    #[must_use]
+    pub fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let local = rustix::net::getsockname(&self.socket).ok()?;
+        let remote = rustix::net::getpeername(&self.socket).ok().flatten()?;
+        Some((SocketAddr::try_from(local).ok()?, SocketAddr::try_from(remote).ok()?))
+    }
+
     /// Bytes that were written and the other end has not acknowledged.
     #[must_use]
     pub fn under_way(&self) -> usize {

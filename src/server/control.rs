@@ -10,6 +10,8 @@ use crate::net::address::Local;
 use crate::net::admission::Admission;
 use crate::net::bell::Bell;
 use crate::net::errands::{Errand, Listed};
+use crate::net::links::Told;
+use crate::net::links::sheet::Sheets;
 use crate::net::listener::{Listening, Pool};
 use crate::net::mailbox::Post;
 use crate::net::orders::{Drain, Orders};
@@ -37,6 +39,8 @@ pub(super) struct Inner {
     pub(super) accept_counters: Arc<AcceptCounters>,
     pub(super) workers: Vec<worker::Handle>,
     pub(super) acceptor: Post<Change>,
+    pub(super) links: Post<Told>,
+    pub(super) sheets: Sheets,
     pub(super) beats: Vec<Beat>,
     /// Held while other settings are gone over to, which come one after the other.
     pub(super) changing: Mutex<()>,
@@ -166,6 +170,8 @@ impl Control {
 
         self.state().take_over(&plan, drain);
         let now = self.addresses();
+        // it ends before the server does
+        let _ = inner.links.post(Told::Peers(std::mem::take(&mut plan.peers), now.clone()));
         let without = |all: &[Local], others: &[Local]| -> Vec<Local> {
             all.iter().filter(|local| !others.contains(local)).cloned().collect()
         };
@@ -311,7 +317,7 @@ impl Control {
         }
     }
 
-    fn now(&self) -> Moment {
+    pub(super) fn now(&self) -> Moment {
         self.0.clock.moment(Instant::now())
     }
 

@@ -36,10 +36,14 @@
 //! ```
 
 mod control;
+mod peers;
 mod plan;
+mod say;
 mod settings;
 
 pub use control::{Applied, Control, ListenerReport, Report, WorkerReport};
+pub use peers::Peer;
+pub use say::Unsaid;
 pub use settings::{Inherited, Listener, Refused, Settings};
 
 use crate::deadlines::Clock;
@@ -47,6 +51,9 @@ use crate::metrics::{AcceptCounters, Tally};
 use crate::net::acceptor::Acceptor;
 use crate::net::access::Access;
 use crate::net::admission::Admission;
+use crate::net::intake::Intake;
+use crate::net::links::sheet::Sheets;
+use crate::net::links::{Directory, Links};
 use crate::net::listener::{Origin, Pool};
 use crate::net::mailbox::Mailbox;
 use crate::net::orders::Orders;
@@ -64,7 +71,11 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use std::{fmt, io, thread};
 
+pub use crate::link::{Manners, Retry};
 pub use crate::net::access::AccessLog;
+pub use crate::net::errands::Reply;
+pub use crate::net::links::SourcePort;
+pub use crate::net::links::sheet::{Dialled, LinkState, LinkedBy, PeerReport};
 pub use crate::net::orders::Drain;
 
 /// How many changes of doors may wait for the acceptor; there is one at a time.
@@ -123,43 +134,61 @@ impl Server {
         let pulse = Arc::<Pulse>::default();
         let (bell, poll) = Poll::new(clock, Arc::clone(&pulse))?;
         let orders = Arc::<Orders>::default();
+        let (link_pulse, links_poll) = {
+            let pulse = Arc::<Pulse>::default();
+            (Arc::clone(&pulse), Poll::new(clock, pulse)?)
+        };
+        let (links_bell, links_poll) = links_poll;
+        let told = Mailbox::unbounded(Arc::clone(&links_bell));
         let admission = Arc::new(Admission::new(plan.max_connections, Arc::clone(&bell)));
         let access = Arc::<Access>::default();
         access.set(access_log);
         let read_max = plan.services.iter().map(|service| service.limits.buffer_size_max).max().unwrap_or(1);
-        let worker =
-            |n| Worker::new(n, read_max, Arc::clone(&admission), Arc::clone(&orders), Arc::clone(&access), clock);
+        let worker = |n| {
+            let (admission, orders, access) = (Arc::clone(&admission), Arc::clone(&orders), Arc::clone(&access));
+            Worker::new(n, read_max, admission, orders, access, told.0.clone(), clock)
+        };
         let workers: Vec<Worker> = (0..count).map(worker).collect::<Result<_, _>>()?;
         let handles: Vec<worker::Handle> = workers.iter().map(Worker::handle).collect();
         let accept_counters = Arc::<AcceptCounters>::default();
-        let (post, changes) = Mailbox::new(CHANGES, Arc::clone(&bell));
+        let (changes_in, changes) = Mailbox::new(CHANGES, Arc::clone(&bell));
+        let intake = Intake::new(handles.clone(), Arc::clone(&admission));
+        let (directory, sheets) = (Arc::<Directory>::default(), Sheets::default());
         let acceptor = Acceptor::new(
             poll,
             plan.doors.clone(),
             changes,
-            handles.clone(),
-            Arc::clone(&admission),
+            intake.clone(),
+            Arc::clone(&directory),
             Arc::clone(&orders),
             Arc::clone(&accept_counters),
         )?;
 
         let mut state = State::new(drain.clone());
         state.take_over(&plan, drain);
+        let listening = plan.doors.iter().map(|door| door.listening.local().clone()).collect();
+        let post = told.0.clone();
+        let mut links = Links::new(links_poll, told, intake, directory, sheets.clone(), Arc::clone(&orders));
+        // before anybody is accepted, so that peers are known
+        links.set_peers(std::mem::take(&mut plan.peers), listening);
         let beat = |(n, handle): (usize, &worker::Handle)| Beat {
             name: format!("worker-{n}"),
             pulse: Arc::clone(&handle.pulse),
             bell: Arc::clone(handle.post.bell()),
         };
         let accepting = Beat { name: "acceptor".to_owned(), pulse: Arc::clone(&pulse), bell };
+        let linking = Beat { name: "links".to_owned(), pulse: Arc::clone(&link_pulse), bell: links_bell };
         let control = Control(Arc::new(Inner {
             clock,
             orders,
             access,
             admission,
             accept_counters,
-            beats: handles.iter().enumerate().map(beat).chain([accepting]).collect(),
+            beats: handles.iter().enumerate().map(beat).chain([accepting, linking]).collect(),
             workers: handles,
-            acceptor: post,
+            acceptor: changes_in,
+            links: post,
+            sheets,
             changing: Mutex::default(),
             state: Mutex::new(state),
         }));
@@ -174,6 +203,7 @@ impl Server {
             server.spawn(format!("worker-{n}"), pulse, &events_in, move || worker.run())?;
         }
         server.spawn("acceptor".to_owned(), pulse, &events_in, move || acceptor.run())?;
+        server.spawn("links".to_owned(), link_pulse, &events_in, move || links.run())?;
         Ok(server)
     }
 

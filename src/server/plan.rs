@@ -3,9 +3,12 @@
 //!
 //! Nothing is changed here but that sockets are opened; whoever drops a plan has changed nothing.
 
-use super::settings::{Listener, Refused, Settings};
+use super::peers::Peer;
+use super::settings::{self, Listener, Refused, Settings};
 use crate::metrics::Tally;
 use crate::net::acceptor::Door;
+use crate::net::address::Address;
+use crate::net::links::{Peering, SourcePort};
 use crate::net::listener::{self, Listening, Origin, Pool};
 use crate::net::{descriptors, plain};
 use crate::session::Service;
@@ -32,6 +35,8 @@ pub(super) struct Plan {
     leaving: Pool,
     /// How many connections may be open at once.
     pub(super) max_connections: usize,
+    /// Each peer, in the order of the settings.
+    pub(super) peers: Vec<Peering>,
 }
 
 impl Plan {
@@ -44,8 +49,12 @@ impl Plan {
         mut tally: impl FnMut(&str) -> Arc<Tally>,
     ) -> Result<Plan, Refused> {
         let max_connections = places(&settings, workers)?;
+        let known = settings::names(&settings.listeners);
+        let dials =
+            |name: &str| settings.peers.iter().any(|peer| peer.via == name && peer.source_port == SourcePort::Listen);
         let (mut doors, mut options, mut services) = (Vec::new(), Vec::new(), Vec::new());
-        for Listener { addresses, socket, mut service } in settings.listeners {
+        for Listener { addresses, mut socket, mut service } in settings.listeners {
+            socket.dials = dials(&service.name);
             let is_passed =
                 |found: &Arc<Listening>| matches!(found.origin(), Origin::Passed(name) if *name == service.name);
             let (mut sockets, others): (Pool, Pool) = pool.into_iter().partition(is_passed);
@@ -71,7 +80,12 @@ impl Plan {
             services.push(service);
         }
         let (idle, leaving) = pool.into_iter().partition(|found| matches!(found.origin(), Origin::Passed(_)));
-        Ok(Plan { doors, options, services, idle, leaving, max_connections })
+        let answered = |peer: &Peer| {
+            let unanswered = || Refused::Unanswered { peer: peer.name.clone(), known: known.clone() };
+            peering(peer, &doors, &options).ok_or_else(unanswered)
+        };
+        let peers = settings.peers.iter().map(answered).collect::<Result<_, _>>()?;
+        Ok(Plan { doors, options, services, idle, leaving, max_connections, peers })
     }
 
     /// Sets the options of all sockets, and lets go of those that are not listened on any more, with
@@ -88,12 +102,31 @@ impl Plan {
     }
 }
 
+/// What a peer comes to, if there is a listener that answers it.
+fn peering(peer: &Peer, doors: &[Door], options: &[listener::Options]) -> Option<Peering> {
+    let Address::Tcp { host, port } = peer.address.clone() else { return None };
+    let own = || doors.iter().zip(options).filter(|(door, _)| door.service.name == peer.via);
+    let (door, options) = own().next()?;
+    Some(Peering {
+        name: peer.name.clone(),
+        host,
+        port,
+        service: Arc::clone(&door.service),
+        sockets: own().map(|(door, _)| door.listening.local().clone()).collect(),
+        options: options.clone(),
+        source_port: peer.source_port,
+        retry: peer.retry.clone(),
+        manners: peer.manners.clone(),
+    })
+}
+
 /// How many connections may be open at once, with `workers` workers.
 fn places(settings: &Settings, workers: usize) -> Result<usize, Refused> {
     let files = usize::try_from(descriptors::raise_limit()?).unwrap_or(usize::MAX);
     // a name may stand for two addresses, and each thread has an epoll and a bell
     let listeners: usize = settings.listeners.iter().map(|listener| 2 * listener.addresses.len()).sum();
-    let reserve = RESERVE.max(SPARE + listeners + 2 * (workers + 1));
+    // a link that is made while there is one already, and the loops of the acceptor and of the links
+    let reserve = RESERVE.max(SPARE + listeners + 2 * (workers + 2)) + 2 * settings.peers.len();
     match (files.saturating_sub(reserve), settings.max_connections.map(NonZero::get)) {
         (0, _) => Err(Refused::NoConnections { files }),
         (allowed, Some(asked)) if asked > allowed => Err(Refused::TooManyConnections { asked, allowed }),

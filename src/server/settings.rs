@@ -1,5 +1,6 @@
 //! What a server is told: its settings, and why they are refused.
 
+use super::peers::Peer;
 use crate::net::access::AccessLog;
 use crate::net::address::Address;
 use crate::net::listener::{self, BindError, Listening};
@@ -23,6 +24,8 @@ pub struct Settings {
     pub drain: Drain,
     /// Which connections have records of their own in the log.
     pub access: AccessLog,
+    /// The peers that this server links to.
+    pub peers: Vec<Peer>,
 }
 
 impl Settings {
@@ -35,6 +38,7 @@ impl Settings {
             max_connections: None,
             drain: Drain::default(),
             access: AccessLog::default(),
+            peers: Vec::new(),
         }
     }
 }
@@ -83,6 +87,13 @@ pub enum Refused {
         /// The names there are.
         known: String,
     },
+    /// A peer is to be answered by a listener that there is not.
+    Unanswered {
+        /// The peer's name.
+        peer: String,
+        /// The names there are.
+        known: String,
+    },
     /// The server is stopping.
     Stopping,
     /// The system refused something else.
@@ -107,6 +118,10 @@ impl fmt::Display for Refused {
                 f,
                 "systemd passed a socket named `{name}`, and no listener has that name; \
                  say FileDescriptorName= in the .socket unit (listeners: {known})"
+            ),
+            Refused::Unanswered { peer, known } => write!(
+                f,
+                "the peer {peer} is answered by no listener that there is; say another `via` (listeners: {known})"
             ),
             Refused::Stopping => f.write_str("the daemon is stopping"),
             Refused::System(error) => f.write_str(&plain(error)),

@@ -6,6 +6,7 @@
 use super::{EndReason, Session};
 use crate::deadlines::Moment;
 use crate::framing::{Framing, Input, Messages, OnLong, Piece};
+use crate::link::GREETING;
 use crate::transform::{self, Context, Memories, Occasion, Refusal, Scratch, Text};
 use std::sync::Arc;
 
@@ -18,6 +19,8 @@ const DESK_BYTES: usize = 192 * 1024;
 pub struct Desk {
     scratch: Scratch,
     answers: Vec<u8>,
+    /// What is left to be answered of a read that came from a peer.
+    heard: Vec<u8>,
     worker: usize,
 }
 
@@ -31,21 +34,29 @@ impl Desk {
     fn tidy(&mut self) {
         self.answers.clear();
         self.answers.shrink_to(DESK_BYTES);
+        self.heard = Vec::new();
         self.scratch.shrink_to(DESK_BYTES);
     }
 }
 
 impl Session {
     /// The greeting, if there is one.
-    pub(super) fn greet<'d>(&self, desk: &'d mut Desk) -> &'d [u8] {
+    pub(super) fn greet<'d>(&mut self, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        let listeners = self.service.greeting.as_ref();
+        let greeting = self.dialogue().map_or(listeners, |dialogue| dialogue.greeting(listeners));
+        let Some(greeting) = greeting else { return &[] };
+        let mut text = Vec::new();
+        greeting.write(b"", self.context(), &mut text);
+        self.await_answer(GREETING, &text, now);
+        self.frame_unasked(&text, desk)
+    }
+
+    /// `text`, which answers nothing, as it is sent.
+    pub(super) fn frame_unasked<'d>(&self, text: &[u8], desk: &'d mut Desk) -> &'d [u8] {
         desk.tidy();
-        if let Some(greeting) = &self.service.greeting {
-            let mut text = Vec::new();
-            greeting.write(b"", self.context(), &mut text);
-            match &self.service.framing {
-                Framing::Stream => desk.answers = text,
-                Framing::Messages(messages) => messages.frame_unasked(&text, &mut desk.answers),
-            }
+        match &self.service.framing {
+            Framing::Stream => desk.answers.extend_from_slice(text),
+            Framing::Messages(messages) => messages.frame_unasked(text, &mut desk.answers),
         }
         &desk.answers
     }
@@ -62,6 +73,19 @@ impl Session {
     }
 
     fn answer_text<'d>(&mut self, input: &'d mut [u8], end: bool, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        let input = match self.hear(input, end, now) {
+            None => input,
+            Some(rest) => {
+                desk.heard = rest;
+                &mut desk.heard
+            }
+        };
+        if input.is_empty() && !end {
+            // all of it answers what was said, or may do so
+            self.messages += 1;
+            self.service.tally.of(desk.worker).messages.add(1);
+            return &[];
+        }
         let mut memories = self.held.as_mut().map(|held| std::mem::take(&mut held.memories)).unwrap_or_default();
         let count = u64::from(!input.is_empty());
         self.messages += count;
@@ -102,6 +126,9 @@ impl Session {
                 Piece::Message { body, ending, cut_off } => {
                     (begun, count) = (None, count + 1);
                     let body = if cut_off { transform::without_half_a_character(body) } else { body };
+                    if self.hears(body, now) {
+                        continue;
+                    }
                     refused = self.answer_message(messages, body, ending, desk).err();
                 }
                 Piece::TooLong(len) => {
@@ -175,7 +202,7 @@ impl Session {
         Ok(())
     }
 
-    fn transform(&self, text: &mut Text<'_>, memories: &mut Memories, end: bool) -> Result<(), Refusal> {
+    pub(super) fn transform(&self, text: &mut Text<'_>, memories: &mut Memories, end: bool) -> Result<(), Refusal> {
         self.service.pipeline.apply(text, memories, &Occasion { end, context: self.context() })
     }
 

@@ -40,13 +40,19 @@ pub enum EndReason {
     Stopped,
     /// Somebody ended it by its number (`shoutd kill`).
     Killed,
+    /// A reload took its peer out.
+    PeerRemoved,
+    /// Of two connections to one peer the other is kept.
+    DuplicateLink,
+    /// It was for one exchange only, as `once` says.
+    ExchangeDone,
     /// The system failed a call in a way that is none of the client's doing.
     SocketError,
 }
 
 impl EndReason {
     /// All reasons, in the order of their discriminants.
-    pub const ALL: [EndReason; 17] = [
+    pub const ALL: [EndReason; 20] = [
         EndReason::ClientFin,
         EndReason::ClientReset,
         EndReason::ClientVanished,
@@ -63,6 +69,9 @@ impl EndReason {
         EndReason::DrainDeadline,
         EndReason::Stopped,
         EndReason::Killed,
+        EndReason::PeerRemoved,
+        EndReason::DuplicateLink,
+        EndReason::ExchangeDone,
         EndReason::SocketError,
     ];
 
@@ -86,6 +95,9 @@ impl EndReason {
             EndReason::DrainDeadline => "drain_deadline",
             EndReason::Stopped => "stopped",
             EndReason::Killed => "killed",
+            EndReason::PeerRemoved => "peer_removed",
+            EndReason::DuplicateLink => "duplicate_link",
+            EndReason::ExchangeDone => "exchange_done",
             EndReason::SocketError => "socket_error",
         }
     }
@@ -93,7 +105,16 @@ impl EndReason {
     /// Whether connections end so every day; the others are worth a look.
     #[must_use]
     pub fn is_ordinary(self) -> bool {
-        matches!(self, EndReason::ClientFin | EndReason::ClientReset | EndReason::IdleTimeout | EndReason::Drained)
+        matches!(
+            self,
+            EndReason::ClientFin
+                | EndReason::ClientReset
+                | EndReason::IdleTimeout
+                | EndReason::Drained
+                | EndReason::PeerRemoved
+                | EndReason::DuplicateLink
+                | EndReason::ExchangeDone
+        )
     }
 }
 

@@ -21,6 +21,7 @@
 
 mod answer;
 mod end_reason;
+mod peer;
 mod renewal;
 mod service;
 
@@ -30,6 +31,7 @@ pub use service::{Limits, Service};
 
 use crate::deadlines::Moment;
 use crate::framing::{Framing, Rest};
+use crate::link::Dialogue;
 use crate::transform::{Context, Memories};
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,6 +52,8 @@ pub enum Action {
     /// When the client takes more, answer more of what was read, and read nothing before:
     /// [`Session::handle_writable`].
     Answer,
+    /// Neither read nor write, until a deadline: [`Session::handle_timeout`].
+    Wait,
     /// Send FIN: [`Session::handle_shut_down`].
     ShutDown,
     /// Close, with a reset where what is still unsent shall be dropped.
@@ -88,6 +92,8 @@ struct Held {
     under_way: Option<usize>,
     /// Since when the daemon has been stopping, and how long quiet lasts before it closes.
     drain: Option<(Moment, Duration)>,
+    /// What there is beside, where the other end is a peer.
+    dialogue: Option<Box<Dialogue>>,
 }
 
 impl Held {
@@ -98,14 +104,17 @@ impl Held {
             && self.unsent.is_empty()
             && self.under_way.is_none()
             && self.drain.is_none()
+            && self.dialogue.is_none()
     }
 }
 
 /// What a deadline is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
-    /// What was held back is given as it is; the connection goes on.
+    /// What the steps hold back is given as it is; the connection goes on.
     FlushTail,
+    /// What the loop guard holds back is sent.
+    Release,
     /// It is answered as at the end of input.
     Finish(EndReason),
     /// It ends although the client may still be sending.
@@ -200,11 +209,12 @@ impl Session {
         self.moved
     }
 
-    /// What it does now, in one word for people: `open`, `writing`, `ending`.
+    /// What it does now, in one word for people: `open`, `reading`, `writing`, `holding`, `ending`.
     #[must_use]
     pub fn state(&self) -> &'static str {
         match (self.stage, self.poll_action()) {
-            (Stage::Open, Action::Read) => match &self.held {
+            (Stage::Open, Action::Read | Action::Wait) => match &self.held {
+                Some(held) if held.dialogue.as_ref().is_some_and(|dialogue| dialogue.is_holding()) => "holding",
                 Some(held) if held.begun.is_some() => "reading",
                 _ => "open",
             },
@@ -227,8 +237,8 @@ impl Session {
 
     /// Takes that the connection is open, and gives the greeting, as
     /// [`handle_input`](Self::handle_input) gives an answer.
-    pub fn handle_opened<'d>(&mut self, desk: &'d mut Desk) -> &'d [u8] {
-        let greeting = if self.stage == Stage::Open { self.greet(desk) } else { &[] };
+    pub fn handle_opened<'d>(&mut self, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        let greeting = if self.stage == Stage::Open { self.greet(desk, now) } else { &[] };
         if !self.service.pipeline.wants_context() {
             self.context = None; // nobody speaks of it any more
         }
@@ -246,8 +256,10 @@ impl Session {
                 if let Some(held) = &mut self.held {
                     held.under_way = None;
                 }
+                let (full, before) = (len >= self.read_size(), self.messages);
                 self.adapt_read_size(len);
-                self.answer(input, false, desk, now)
+                let answer = self.answer(input, false, desk, now);
+                self.mind_arrival(answer, self.messages - before, full, now)
             }
             Stage::Lingering { left } => {
                 *left = left.saturating_sub(u32::try_from(len).unwrap_or(u32::MAX));
@@ -291,6 +303,9 @@ impl Session {
         self.sent += taken as u64;
         if let Some(held) = &mut self.held {
             held.sent += taken;
+            if let Some(dialogue) = &mut held.dialogue {
+                dialogue.handle_sent(now);
+            }
             if held.sent >= held.unsent.len() {
                 held.unsent = Vec::new();
                 held.sent = 0;
@@ -309,7 +324,13 @@ impl Session {
             return &[];
         }
         self.moved = now;
-        self.answer(&mut [], self.stage == Stage::Answering, desk, now)
+        let before = self.messages;
+        let answer = self.answer(&mut [], self.stage == Stage::Answering, desk, now);
+        if self.stage == Stage::Answering {
+            answer
+        } else {
+            self.mind_answer(answer, self.messages - before, true, now)
+        }
     }
 
     /// Takes that FIN was sent, as [`Action::ShutDown`] asked.
@@ -363,8 +384,10 @@ impl Session {
         match due {
             Due::FlushTail => {
                 self.moved = now;
-                return self.answer(&mut [], true, desk, now);
+                let answer = self.answer(&mut [], true, desk, now);
+                return self.mind_answer(answer, 1, false, now);
             }
+            Due::Release => self.handle_silence(now),
             Due::Finish(reason) => return self.finish(reason, desk, now),
             Due::End(reason) => self.begin_ending(reason),
             Due::Reset(reason) => self.end_at_once(reason, true),
@@ -379,6 +402,7 @@ impl Session {
         match self.stage {
             Stage::Ended { reset } => Action::Close { reset },
             _ if !self.unsent().is_empty() => Action::Write,
+            Stage::Open if self.waits_for_release() => Action::Wait,
             Stage::Open | Stage::Answering if self.is_in_hand() => Action::Answer,
             Stage::Open | Stage::Lingering { .. } => Action::Read,
             Stage::Answering => Action::Close { reset: false },
@@ -400,7 +424,7 @@ impl Session {
         match self.stage {
             Stage::Ended { .. } => None,
             Stage::Lingering { .. } => after(self.moved, Some(LINGER), Due::Close),
-            _ if !self.unsent().is_empty() || self.is_in_hand() => {
+            _ if !self.unsent().is_empty() || (self.is_in_hand() && !self.waits_for_release()) => {
                 after(self.moved, limits.write_timeout, Due::Reset(EndReason::WriteTimeout))
             }
             Stage::Answering | Stage::Ending => None,
@@ -412,8 +436,12 @@ impl Session {
                     Framing::Messages(_) => Due::End(EndReason::MessageTimeout),
                 };
                 let drain = held.and_then(|held| held.drain);
+                // a peer may be silent for as long as it likes
+                let idle = limits.idle_timeout.filter(|_| self.dialogue().is_none());
+                let held_until = self.dialogue().map(Dialogue::held_until).filter(|until| *until != Moment::NEVER);
                 [
-                    after(self.moved, limits.idle_timeout, Due::Finish(EndReason::IdleTimeout)),
+                    after(self.moved, idle, Due::Finish(EndReason::IdleTimeout)),
+                    held_until.map(|until| (until, Due::Release)),
                     begun.and_then(|begun| after(begun, limits.message_timeout, unfinished)),
                     drain.map(|(from, idle)| (from.max(self.moved).after(idle), Due::Finish(EndReason::Drained))),
                 ]
@@ -429,7 +457,9 @@ impl Session {
         self.moved = now;
         self.end = Some(reason);
         self.stage = Stage::Answering;
-        self.answer(&mut [], true, desk, now)
+        self.send_held_back();
+        let answer = self.answer(&mut [], true, desk, now);
+        self.behind_unsent(answer)
     }
 
     /// Reads ask for four times as much when the last one was filled, and for less again when a
@@ -452,6 +482,7 @@ impl Session {
         if matches!(self.stage, Stage::Open | Stage::Answering) {
             self.stage = if self.stage == Stage::Open { Stage::Ending } else { Stage::Answering };
             self.end = Some(reason);
+            self.send_held_back();
             if let Some(held) = &mut self.held {
                 (held.rest, held.in_hand) = (Rest::default(), false);
                 held.memories = Memories::default();
@@ -469,6 +500,12 @@ impl Session {
             self.stage = Stage::Ended { reset };
             self.held = None;
         }
+    }
+
+    /// Whether nothing goes on before the loop guard lets go of what it holds.
+    fn waits_for_release(&self) -> bool {
+        let dialogue = self.dialogue().filter(|dialogue| dialogue.is_holding());
+        dialogue.is_some_and(|dialogue| dialogue.is_full() || self.is_in_hand())
     }
 
     fn is_in_hand(&self) -> bool {

@@ -2,9 +2,9 @@ use super::*;
 use crate::framing;
 use crate::transform::{Choice, InvalidUtf8, Options, Pipeline};
 
-const START: Moment = Moment::from_millis(0);
+pub(super) const START: Moment = Moment::from_millis(0);
 
-fn at(millis: u64) -> Moment {
+pub(super) fn at(millis: u64) -> Moment {
     Moment::from_millis(millis)
 }
 
@@ -22,16 +22,16 @@ fn session(framing: &str, step: &str, invalid_utf8: InvalidUtf8, limits: Limits)
     Session::new(Arc::new(service), None, START)
 }
 
-fn stream() -> Session {
+pub(super) fn stream() -> Session {
     session("stream", "uppercase", InvalidUtf8::Pass, Limits::default())
 }
 
-fn lines() -> Session {
+pub(super) fn lines() -> Session {
     session("line", "uppercase", InvalidUtf8::Pass, Limits::default())
 }
 
 /// What `session` answers to `input`, all of which the socket takes.
-fn answer(session: &mut Session, input: &[u8], now: Moment) -> String {
+pub(super) fn answer(session: &mut Session, input: &[u8], now: Moment) -> String {
     let (mut input, mut desk) = (input.to_vec(), Desk::default());
     let answer = session.handle_input(&mut input, &mut desk, now);
     session.handle_answered(answer, answer.len());

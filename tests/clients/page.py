@@ -35,11 +35,17 @@ DEADLINE = 60  # seconds, for all: a hang is a failure
 PHONE, TABLET, DESKTOP = 360, 768, 1440
 
 # What goes on between two answers, up or down.
-CLOCKS = re.compile(r"^(uptime_seconds|drain\.seconds_left|workers\..*\.silent_seconds|peers\..*\.since_seconds)$")
+CLOCKS = re.compile(
+    r"^(uptime_seconds|drain\.seconds_left|workers\..*\.silent_seconds"
+    r"|peers\..*\.(since_seconds|last_seen_seconds|next_try_seconds))$"
+)
 # Where the items of a list are named, and by what.
 NAMED = {"listeners": "name", "workers": "name", "sources": "source", "peers": "name"}
 # What a page for people leaves out, or shows only when there is something to show.
-LEFT_OUT = re.compile(r"^(latency\.|config\.reload|workers\..*\.name$|sources\..*\.source$)")
+LEFT_OUT = re.compile(
+    r"^(latency\.|config\.reload|workers\..*\.name$|sources\..*\.source$"
+    r"|peers\..*\.(via|connection|backoff_seconds|dials)$)"
+)
 ONLY_ABOVE_ZERO = re.compile(r"^(connections\.closed\.|listeners\..*\.(too_long|cut_short|bad_input)$)")
 
 
@@ -308,6 +314,12 @@ def worst(status):
     config = {"file": "/" + MARKUP, "stale": True, "restart_pending": [MARKUP] * 2}
     config["reload"] = reload | {"warnings": [MARKUP], "error": f"{MARKUP}\n" * 50}
     connections = {"open": 2**40, "max": 2**40, "closed": {MARKUP: 2**40}}
+    counts = dict.fromkeys(["messages", "answers", "loops", "connection"], 2**53)
+    clocks = ["since_seconds", "last_seen_seconds", "round_trip_seconds", "next_try_seconds", "backoff_seconds"]
+    texts_of_peer = dict.fromkeys(["name", "address", "via", "state", "remote", "why"], MARKUP)
+    peer = texts_of_peer | counts | dict.fromkeys(clocks, 1e9) | {"dialled": False, "dials": {MARKUP: 2**53}}
+    # one that never was anything but a name
+    nothing = dict.fromkeys(["remote", "connection", "dialled", "why", *clocks[1:4]])
     return status | {
         "state": "draining",
         "drain": {"seconds_left": 86399.5},
@@ -318,7 +330,7 @@ def worst(status):
         "workers": [{"name": MARKUP, "open": 2**40, "accepted": 2**40, "silent_seconds": 1e6}] * 64,
         "sources": [{"source": MARKUP, "open": 2**40}] * 20,
         "log": {"level": MARKUP, "dropped": 2**40},
-        "peers": [{"name": MARKUP, "address": MARKUP, "state": MARKUP, "since_seconds": 1e9}] * 2,
+        "peers": [peer, peer | nothing] * 6,
     }
 
 

@@ -14,6 +14,10 @@ const LOOKED_AT: &str = "listen = \"127.0.0.1:0\"\n[admin]\nlisten = \"127.0.0.1
 /// Sends `request`, and gives the status and everything behind the head.
 fn exchange(mut stream: impl Read + Write, request: &str) -> (u16, String, String) {
     stream.write_all(request.as_bytes()).unwrap();
+    read(stream)
+}
+
+fn read(mut stream: impl Read) -> (u16, String, String) {
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).unwrap();
     let answer = String::from_utf8(answer).unwrap();
@@ -27,7 +31,7 @@ fn request(method: &str, path: &str) -> String {
 }
 
 impl Process {
-    fn admin(&self) -> SocketAddr {
+    pub fn admin(&self) -> SocketAddr {
         let line = self.await_line("a page for people: http://");
         line.rsplit("http://").next().unwrap().trim_end_matches('/').parse().unwrap()
     }
@@ -36,14 +40,29 @@ impl Process {
         self.await_line("control socket: unix:").rsplit("unix:").next().unwrap().into()
     }
 
-    fn control(&self, method: &str, path: &str) -> (u16, String) {
+    pub fn control(&self, method: &str, path: &str) -> (u16, String) {
         let stream = UnixStream::connect(self.control_socket()).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
         let (status, _, body) = exchange(stream, &request(method, path));
         (status, body)
     }
 
-    fn public(&self, method: &str, path: &str) -> (u16, String, String) {
+    /// Asks by the control socket, and takes no answer yet.
+    pub fn begin(&self, method: &str, path: &str, body: &[u8]) -> UnixStream {
+        let mut stream = UnixStream::connect(self.control_socket()).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        let head = format!("{method} {path} HTTP/1.1\r\nhost: localhost\r\ncontent-length: {}\r\n\r\n", body.len());
+        stream.write_all(&[head.as_bytes(), body].concat()).unwrap();
+        stream
+    }
+
+    pub fn post(&self, path: &str, body: &[u8]) -> (u16, String) {
+        // one that says too much is told so before all of it was taken
+        let (status, _, body) = read(self.begin("POST", path, body));
+        (status, body)
+    }
+
+    pub fn public(&self, method: &str, path: &str) -> (u16, String, String) {
         exchange(connect(self.admin()), &request(method, path))
     }
 
@@ -98,14 +117,14 @@ fn orders_come_by_the_control_socket_alone_which_is_for_its_owner() {
     let mut process = Process::start(LOOKED_AT);
     let mode = std::fs::metadata(process.control_socket()).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
-    for path in ["/reload", "/stop", "/log/debug", "/kill/1", "/status", "/", "/nothing"] {
+    for path in ["/reload", "/stop", "/log/debug", "/kill/1", "/send/b", "/send", "/status", "/", "/nothing"] {
         for method in ["POST", "PUT", "DELETE", "BREW"] {
             let (status, head, _) = process.public(method, path);
             assert_eq!(status, 405, "{method} {path}");
             assert!(head.contains("allow: get, head"), "{head}");
         }
     }
-    for path in ["/reload", "/stop", "/connections", "/nothing", "/../../etc/passwd", "//", "/%2e%2e/"] {
+    for path in ["/reload", "/stop", "/connections", "/send", "/nothing", "/../../etc/passwd", "//", "/%2e%2e/"] {
         assert_eq!(process.public("GET", path).0, 404, "{path}");
     }
     assert_eq!(process.control("GET", "/reload").0, 405);

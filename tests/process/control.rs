@@ -5,26 +5,26 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 /// Runs the program as a user does who has the daemon's configuration.
-fn shoutd(process: &Process, words: &[&str]) -> Output {
+pub fn shoutd(process: &Process, words: &[&str]) -> Output {
     command(&process.folder.path().join("config.toml"), process.folder.path(), words)
 }
 
-fn command(config: &Path, runtime: &Path, words: &[&str]) -> Output {
+pub fn command(config: &Path, runtime: &Path, words: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_shoutd"));
     command.args(words).arg("-c").arg(config).env("RUNTIME_DIRECTORY", runtime).output().unwrap()
 }
 
 #[track_caller]
-fn good(output: &Output) -> String {
+pub fn good(output: &Output) -> String {
     assert_eq!(output.status.code(), Some(0), "{}", error(output));
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-fn error(output: &Output) -> String {
+pub fn error(output: &Output) -> String {
     String::from_utf8(output.stderr.clone()).unwrap()
 }
 
-fn json(output: &Output) -> Value {
+pub fn json(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
 }
 

@@ -16,6 +16,7 @@ mod log; // formats, access records, what hostile bytes become
 mod overload; // too many clients, too few descriptors, a log that nobody reads
 mod peers; // daemons that are each other's peers
 mod peers_clients; // netcat, ncat, socat and the blog's programs as peers
+mod peers_verbs; // the verbs that show peers and talk to them
 mod reload; // SIGHUP: edited files, broken files, under load
 mod service; // what systemd sees: the notify socket, the watchdog, passed sockets
 mod signals; // INT, TERM

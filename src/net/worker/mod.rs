@@ -6,20 +6,24 @@
 //! per report is enough, neither a FIN that came with the data nor an urgent byte that cut a read
 //! short can be missed, and a connection uses at most one read buffer of each turn.
 
-use super::access::{Access, Records};
-use super::admission::Admission;
-use super::errands::{Errand, Listed};
-use super::mailbox::{Mailbox, Post};
-use super::orders::{Drain, Orders};
-use super::plain;
-use super::poll::{Interest, Poll};
-use super::pulse::Pulse;
-use super::stopwatch::Stopwatch;
-use super::stream::{Outcome, Peer, Stream};
+mod link_end;
+
 use crate::deadlines::{Clock, Deadlines, Moment};
 use crate::metrics::Counter;
+use crate::net::access::{Access, Records};
+use crate::net::admission::Admission;
+use crate::net::errands::{Errand, Listed};
+use crate::net::links::{Linkage, Told};
+use crate::net::mailbox::{Mailbox, Post};
+use crate::net::orders::{Drain, Orders};
+use crate::net::plain;
+use crate::net::poll::{Interest, Poll};
+use crate::net::pulse::Pulse;
+use crate::net::stopwatch::Stopwatch;
+use crate::net::stream::{Outcome, Peer, Stream};
 use crate::session::{Action, Desk, EndReason, Service, Session};
 use crate::transform::Context;
+use link_end::LinkEnd;
 use slab::Slab;
 use std::io;
 use std::sync::Arc;
@@ -45,6 +49,8 @@ pub struct Arrival {
     pub service: Arc<Service>,
     /// What its steps may say of it, where they ask for it.
     pub context: Option<Box<Context>>,
+    /// That it is a link, if it is.
+    pub link: Option<Box<Linkage>>,
 }
 
 /// What others know of a worker.
@@ -82,6 +88,8 @@ pub struct Worker {
     draining: bool,
     records: Records,
     stopwatch: Stopwatch,
+    /// Where it is told of links.
+    links: Post<Told>,
 }
 
 #[derive(Debug)]
@@ -91,9 +99,11 @@ struct Connection {
     session: Session,
     peer: Peer,
     /// What epoll is asked to report.
-    waits_to_write: bool,
+    interest: Interest,
     /// The deadline that is set; it may come before the session's own, never after it.
     deadline: Moment,
+    /// What there is beside, if it is a link.
+    link: Option<Box<LinkEnd>>,
 }
 
 impl Worker {
@@ -108,6 +118,7 @@ impl Worker {
         admission: Arc<Admission>,
         orders: Arc<Orders>,
         access: Arc<Access>,
+        links: Post<Told>,
         clock: Clock,
     ) -> io::Result<Worker> {
         let pulse = Arc::<Pulse>::default();
@@ -130,6 +141,7 @@ impl Worker {
             draining: false,
             records: Records::new(access),
             stopwatch: Stopwatch::default(),
+            links,
         })
     }
 
@@ -239,14 +251,22 @@ impl Worker {
                 let _ = answer.send(self.table.iter().map(|(_, connection)| connection.listed(now)).collect());
             }
             Errand::Kill(id, answer) => {
-                let key = self.table.iter().find(|(_, connection)| connection.id == id).map(|(key, _)| key);
+                let key = self.find(id);
                 if let Some((key, connection)) = key.and_then(|key| Some((key, self.table.get_mut(key)?))) {
                     connection.session.handle_stop(EndReason::Killed);
                     self.settle(key);
                 }
                 let _ = answer.send(key.is_some());
             }
+            Errand::Say(id, text, answer) => self.say(id, &text, answer),
+            Errand::Adopt(address, linkage) => self.adopt(address, &linkage),
+            Errand::Unlink(id, reason) => self.unlink(id, reason),
         }
+    }
+
+    /// The key of the connection with this number.
+    fn find(&self, id: u64) -> Option<usize> {
+        self.table.iter().find(|(_, connection)| connection.id == id).map(|(key, _)| key)
     }
 
     fn welcome(&mut self, arrival: Arrival) {
@@ -266,16 +286,19 @@ impl Worker {
         }
         session.service().tally.of(self.number).accepted.add(1);
         self.handle.accepted.add(1);
-        let greeting = session.handle_opened(&mut self.desk);
+        let link = arrival.link.map(|linkage| LinkEnd::begin(*linkage, &stream, &mut session, now));
+        let greeting = session.handle_opened(&mut self.desk, now);
         answer_with(&stream, &mut session, greeting, self.number);
         self.table.insert(Connection {
             id: arrival.id,
             stream,
             session,
             peer: arrival.peer,
-            waits_to_write: false,
+            interest: Interest::Read,
             deadline: Moment::NEVER,
+            link: link.map(Box::new),
         });
+        self.tell_linked(key);
         self.settle(key);
     }
 
@@ -325,6 +348,8 @@ impl Worker {
                 let answer = connection.session.handle_writable(&mut self.desk, now);
                 answer_with(&connection.stream, &mut connection.session, answer, self.number);
             }
+            // nothing is watched for but what is an end in both directions
+            Action::Wait => connection.session.handle_failure(EndReason::ClientReset),
             Action::ShutDown | Action::Close { .. } => {}
         }
         self.settle(key);
@@ -378,6 +403,9 @@ impl Worker {
     fn settle(&mut self, key: usize) {
         let now = self.poll.now();
         let Some(connection) = self.table.get_mut(key) else { return };
+        if let Some(link) = &mut connection.link {
+            link.handle_heard(&mut connection.session, connection.id, now);
+        }
         let mut action = connection.session.poll_action();
         if action == Action::ShutDown {
             connection.stream.shut_down();
@@ -387,15 +415,18 @@ impl Worker {
         if let Action::Close { reset } = action {
             return self.close(key, reset);
         }
-        let waits_to_write = matches!(action, Action::Write | Action::Answer);
-        if waits_to_write != connection.waits_to_write {
-            let interest = if waits_to_write { Interest::Write } else { Interest::Read };
+        let interest = match action {
+            Action::Write | Action::Answer => Interest::Write,
+            Action::Wait => Interest::Nothing,
+            _ => Interest::Read,
+        };
+        if interest != connection.interest {
             if let Err(errno) = self.poll.modify(&connection.stream, token(key, connection.id), interest) {
                 log::warn!("cannot watch a connection: {}", plain(errno));
                 connection.session.handle_failure(EndReason::SocketError);
                 return self.close(key, true);
             }
-            connection.waits_to_write = waits_to_write;
+            connection.interest = interest;
         }
         // a deadline that has moved away is left where it is, and looked at when it comes
         let due = connection.session.poll_timeout();
@@ -418,6 +449,9 @@ impl Worker {
         let reason = connection.session.end_reason().unwrap_or(EndReason::SocketError);
         if let Some(counter) = connection.session.service().tally.of(self.number).closed.get(reason as usize) {
             counter.add(1);
+        }
+        if let Some(link) = &connection.link {
+            self.tell_ended(link, connection.id, reason);
         }
         self.records.end(connection.id, &connection.peer, &connection.session, reason, self.poll.now());
         // the descriptor is free before its place is

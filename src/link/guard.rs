@@ -1,0 +1,184 @@
+//! The loop guard: slows down what would go round for ever, and nothing else for long.
+//!
+//! *A loop needs our answer to go on, and a living sender does not.* So after some turns answers are
+//! held back, and it is looked whether the other end says something all the same. If it does, it lives.
+//! If not, what was held is sent, as nothing is ever lost, and the next is held twice as long: a loop
+//! decays to a whisper, and whoever truly waits for each answer is slow, but served.
+//!
+//! Where answers are kept meanwhile, and who reads and writes, is not known here.
+
+use crate::deadlines::Moment;
+use std::time::Duration;
+
+/// A turn that was said in lock-step, in the unit of which one that already waited costs 1.
+const TURN: u32 = 16;
+/// Turns that are free, at first and at most.
+const CREDIT: (u32, u32) = (32 * TURN, 4096 * TURN);
+/// How long after our last byte what comes is no answer to it, at least; and in round trips.
+const QUIET: (Duration, u32) = (Duration::from_millis(500), 3);
+/// How long answers are held back, at first and at most.
+const HOLD: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(60));
+
+/// The guard of one connection.
+#[derive(Debug)]
+pub(super) struct Guard {
+    credit: u32,
+    spent: u32,
+    round_trip: Duration,
+    /// When our last byte went out.
+    sent: Moment,
+    /// How long answers will be held back next.
+    hold: Duration,
+    /// Until when they are.
+    until: Moment,
+}
+
+impl Guard {
+    /// A guard for a connection that took `round_trip` to make.
+    ///
+    /// Where both ends dialled, both may have a guard, and what one holds back looks to the other like a
+    /// sign of life. So one of the two is `patient`, and begins with as many turns as the other end can
+    /// have counted sixteenths: it never holds anything back before the other does.
+    pub(super) fn new(round_trip: Duration, patient: bool, now: Moment) -> Guard {
+        let credit = if patient { CREDIT.0 * TURN } else { CREDIT.0 };
+        let mut guard = Guard { credit, spent: 0, round_trip, sent: now, hold: HOLD.0, until: Moment::NEVER };
+        guard.hold = guard.first_hold();
+        guard
+    }
+
+    /// Takes how long an answer took.
+    pub(super) fn handle_round_trip(&mut self, round_trip: Duration) {
+        self.round_trip = self.round_trip.max(round_trip.min(HOLD.1 / QUIET.1 / 2));
+        self.hold = self.hold.max(self.first_hold());
+    }
+
+    /// Takes that something was sent.
+    pub(super) fn handle_sent(&mut self, now: Moment) {
+        self.sent = now;
+    }
+
+    /// Takes that something came; gives whether that shows that the other end lives, so that what is
+    /// held back is to be sent.
+    pub(super) fn handle_arrival(&mut self, now: Moment) -> bool {
+        if now.since(self.sent) < self.quiet() {
+            return false;
+        }
+        if self.is_holding() || self.spent >= self.credit {
+            self.credit = self.credit.saturating_mul(2).min(CREDIT.1);
+        }
+        (self.spent, self.hold, self.until) = (0, self.first_hold(), Moment::NEVER);
+        true
+    }
+
+    /// Takes that so many messages were answered, at least one, of which the first was `waiting` already
+    /// or came in lock-step; gives whether the answers are to be held back.
+    pub(super) fn handle_turn(&mut self, messages: u64, waiting: bool, now: Moment) -> bool {
+        if self.spent >= self.credit && !self.is_holding() {
+            self.until = now.after(self.hold);
+        }
+        let first = if waiting { 1 } else { TURN };
+        let rest = u32::try_from(messages.saturating_sub(1)).unwrap_or(u32::MAX);
+        self.spent = self.spent.saturating_add(first).saturating_add(rest);
+        self.is_holding()
+    }
+
+    /// Whether answers are held back.
+    pub(super) fn is_holding(&self) -> bool {
+        self.until != Moment::NEVER
+    }
+
+    /// Until when answers are held back; [`Moment::NEVER`] if they are not.
+    pub(super) fn until(&self) -> Moment {
+        self.until
+    }
+
+    /// Takes that nothing came while answers were held back: they are to be sent, and the next held
+    /// longer.
+    pub(super) fn handle_silence(&mut self) {
+        self.until = Moment::NEVER;
+        self.hold = self.hold.saturating_mul(2).min(HOLD.1);
+    }
+
+    /// How long answers will be held back next.
+    pub(super) fn next_hold(&self) -> Duration {
+        self.hold
+    }
+
+    fn quiet(&self) -> Duration {
+        QUIET.0.max(self.round_trip * QUIET.1)
+    }
+
+    fn first_hold(&self) -> Duration {
+        HOLD.0.max(self.quiet() * 2)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_millis(millis)
+    }
+
+    /// Turns in lock-step at `now` until answers are held back.
+    fn spend(guard: &mut Guard, now: Moment) -> u32 {
+        (0..).find(|_| guard.handle_turn(1, false, now)).unwrap()
+    }
+
+    #[test]
+    fn a_loop_decays_to_one_exchange_a_minute() {
+        let mut guard = Guard::new(Duration::ZERO, false, at(0));
+        assert_eq!(spend(&mut guard, at(1)), 32);
+        let (mut now, mut holds) = (at(1), Vec::new());
+        for _ in 0..9 {
+            holds.push(guard.until().since(now).as_secs());
+            now = guard.until();
+            guard.handle_silence();
+            guard.handle_sent(now);
+            assert!(!guard.handle_arrival(now.after(Duration::from_millis(1))));
+            assert!(guard.handle_turn(1, false, now));
+        }
+        assert_eq!(holds, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+    }
+
+    #[test]
+    fn whoever_speaks_without_our_answer_lives_and_gets_twice_the_turns() {
+        let mut guard = Guard::new(Duration::ZERO, false, at(0));
+        spend(&mut guard, at(1));
+        assert!(!guard.handle_arrival(at(499)), "that may be the rest of a long message");
+        assert!(guard.handle_arrival(at(500)));
+        assert!(!guard.is_holding());
+        guard.handle_sent(at(500));
+        assert_eq!(spend(&mut guard, at(501)), 64);
+    }
+
+    #[test]
+    fn who_takes_his_time_between_two_messages_is_never_held_back() {
+        let mut guard = Guard::new(Duration::ZERO, false, at(0));
+        for nth in 1..10_000 {
+            let now = at(nth * 600);
+            assert!(guard.handle_arrival(now));
+            assert!(!guard.handle_turn(1, false, now));
+            guard.handle_sent(now);
+        }
+    }
+
+    #[test]
+    fn a_slow_network_takes_longer_to_show_life() {
+        let mut guard = Guard::new(Duration::from_secs(1), false, at(0));
+        spend(&mut guard, at(1));
+        assert_eq!(guard.until(), at(6001));
+        assert!(!guard.handle_arrival(at(2999)));
+        assert!(guard.handle_arrival(at(3000)));
+    }
+
+    #[test]
+    fn a_burst_costs_a_sixteenth_each() {
+        let mut guard = Guard::new(Duration::ZERO, false, at(0));
+        assert!(!guard.handle_turn(1 + 31 * 16, false, at(1)));
+        assert!(guard.handle_turn(1, true, at(1)));
+        let mut patient = Guard::new(Duration::ZERO, true, at(0));
+        assert_eq!(spend(&mut patient, at(1)), 512);
+    }
+}

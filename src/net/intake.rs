@@ -1,0 +1,70 @@
+//! Where connections go once they are there: each gets a number, and a worker.
+//!
+//! Who made a connection, and whether it may be, is not known here.
+
+use super::admission::Admission;
+use super::worker::{Arrival, Handle};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+
+/// The way to the workers, for whoever brings connections; clones are the same way.
+#[derive(Debug, Clone)]
+pub struct Intake {
+    workers: Vec<Handle>,
+    admission: Arc<Admission>,
+    numbers: Arc<AtomicU64>,
+}
+
+impl Intake {
+    /// A way to `workers`, by which nobody has come yet.
+    #[must_use]
+    pub fn new(workers: Vec<Handle>, admission: Arc<Admission>) -> Intake {
+        Intake { workers, admission, numbers: Arc::default() }
+    }
+
+    /// The places that connections take up.
+    #[must_use]
+    pub fn admission(&self) -> &Admission {
+        &self.admission
+    }
+
+    /// The workers.
+    #[must_use]
+    pub fn workers(&self) -> &[Handle] {
+        &self.workers
+    }
+
+    /// The number of the next connection, from 1.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.numbers.fetch_add(1, Relaxed) + 1
+    }
+
+    /// Gives a connection, whose place is taken, to the worker with the fewest.
+    ///
+    /// # Errors
+    ///
+    /// Gives it back when the mailboxes of all are full.
+    pub fn hand_over(&self, arrival: Arrival) -> Result<(), Arrival> {
+        let mut arrival = arrival;
+        let least = self.workers.iter().min_by_key(|worker| worker.load.load(Relaxed));
+        for worker in least.into_iter().chain(&self.workers) {
+            worker.load.fetch_add(1, Relaxed);
+            match worker.post.post(arrival) {
+                Ok(()) => return Ok(()),
+                Err(back) => {
+                    worker.load.fetch_sub(1, Relaxed);
+                    arrival = back;
+                }
+            }
+        }
+        Err(arrival)
+    }
+
+    /// Rings the bells of all workers.
+    pub fn ring(&self) {
+        for worker in &self.workers {
+            worker.post.bell().ring();
+        }
+    }
+}

@@ -1,0 +1,296 @@
+//! The thread that minds the links: dials the peers, and hands their connections to the workers.
+//!
+//! When a peer is dialled and which of its connections is kept is decided by [`Link`](crate::link::Link);
+//! what is said over one, by its session. Here is who is who: addresses, sockets, threads.
+
+mod dial;
+mod directory;
+mod peer;
+mod resolver;
+pub mod sheet;
+
+pub use dial::SourcePort;
+pub use directory::{Directory, Linkage};
+
+use super::address::Local;
+use super::errands::Errand;
+use super::intake::Intake;
+use super::listener;
+use super::mailbox::{Mailbox, Post};
+use super::orders::Orders;
+use super::poll::Poll;
+use super::worker::Arrival;
+use crate::deadlines::Moment;
+use crate::link::{Manners, Retry};
+use crate::session::{EndReason, Service};
+use peer::Peer;
+use resolver::{Found, Resolver};
+use sheet::Sheets;
+use std::collections::BTreeMap;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How soon one dial follows another: a daemon with a thousand peers does not dial them all at once.
+const PACE: Duration = Duration::from_millis(10);
+/// How soon mailboxes that were all full are tried again.
+const BUSY_RETRY: Duration = Duration::from_millis(1);
+
+/// A peer that is to be linked to.
+#[derive(Debug, Clone)]
+pub struct Peering {
+    /// The peer's name.
+    pub name: String,
+    /// The name or number of its host.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// What answers it.
+    pub service: Arc<Service>,
+    /// Where that listens.
+    pub sockets: Vec<Local>,
+    /// Options of the socket that dials.
+    pub options: listener::Options,
+    /// Which port is dialled from.
+    pub source_port: SourcePort,
+    /// How long to wait after a failure.
+    pub retry: Retry,
+    /// How it is treated.
+    pub manners: Manners,
+}
+
+/// What the thread of the links is told.
+#[derive(Debug)]
+pub enum Told {
+    /// Other peers, in place of those there are, and where this daemon listens.
+    Peers(Vec<Peering>, Vec<Local>),
+    /// The connection with this number between these two addresses is a link.
+    Linked {
+        /// The peer's key.
+        key: u64,
+        /// The connection's number.
+        connection: u64,
+        /// Its end here and the other one.
+        ends: (SocketAddr, SocketAddr),
+        /// Whether this daemon dialled.
+        dialled: bool,
+    },
+    /// A link has ended.
+    Ended {
+        /// The peer's key.
+        key: u64,
+        /// The connection's number.
+        connection: u64,
+        /// Why.
+        reason: EndReason,
+    },
+    /// What was found out about a peer's name.
+    Found(u64, Found),
+}
+
+/// The thread's whole state.
+#[derive(Debug)]
+pub struct Links {
+    poll: Poll,
+    told: Mailbox<Told>,
+    /// Where others tell it something.
+    post: Post<Told>,
+    intake: Intake,
+    directory: Arc<Directory>,
+    sheets: Sheets,
+    orders: Arc<Orders>,
+    resolver: Resolver,
+    peers: BTreeMap<u64, Peer>,
+    /// The key of the next peer.
+    next_key: u64,
+    /// Where this daemon listens.
+    listeners: Vec<Local>,
+    /// When the next dial may begin.
+    next_dial: Moment,
+    /// Errands and connections that found a mailbox full.
+    errands: Vec<(usize, Errand)>,
+    arrivals: Vec<Arrival>,
+}
+
+impl Links {
+    /// A thread that is told by `post` and dials nobody yet.
+    #[must_use]
+    pub fn new(
+        poll: Poll,
+        (post, told): (Post<Told>, Mailbox<Told>),
+        intake: Intake,
+        directory: Arc<Directory>,
+        sheets: Sheets,
+        orders: Arc<Orders>,
+    ) -> Links {
+        Links {
+            poll,
+            told,
+            post,
+            intake,
+            directory,
+            sheets,
+            orders,
+            resolver: Resolver::default(),
+            peers: BTreeMap::new(),
+            next_key: 1,
+            listeners: Vec::new(),
+            next_dial: Moment::from_millis(0),
+            errands: Vec::new(),
+            arrivals: Vec::new(),
+        }
+    }
+
+    /// Dials and minds the links until the server drains or stops.
+    ///
+    /// # Errors
+    ///
+    /// When epoll fails, which is a fault of shoutd's own.
+    pub fn run(mut self) -> io::Result<()> {
+        loop {
+            self.poll.turn(self.next_look())?;
+            if self.orders.is_stop() || self.orders.draining().is_some() {
+                // links that are there are served to their end, as all connections are
+                self.hand_over_all();
+                self.orders.one_way_closed();
+                self.intake.ring();
+                return Ok(());
+            }
+            for told in self.told.messages() {
+                self.hear(told);
+            }
+            let dialled: Vec<u64> = (0..).map_while(|nth| self.poll.token(nth)).collect();
+            for key in dialled {
+                self.with(key, |peer, links, now| peer.handle_connected(links, now));
+            }
+            let keys: Vec<u64> = self.peers.keys().copied().collect();
+            for key in keys {
+                self.with(key, |peer, links, now| peer.mind(links, now));
+            }
+            self.hand_over_all();
+            self.run_errands();
+        }
+    }
+
+    /// Takes other peers in place of those there are.
+    pub fn set_peers(&mut self, peerings: Vec<Peering>, listeners: Vec<Local>) {
+        let now = self.poll.now();
+        self.listeners = listeners;
+        let mut before = std::mem::take(&mut self.peers);
+        for peering in peerings {
+            let same = before.iter().find(|(_, peer)| peer.is_same(&peering)).map(|(key, _)| *key);
+            let key = same.unwrap_or(self.next_key);
+            let peer = match before.remove(&key) {
+                Some(mut peer) => {
+                    peer.renew(peering, &self.directory);
+                    peer
+                }
+                None => {
+                    self.next_key += 1;
+                    Peer::new(key, peering, now)
+                }
+            };
+            self.peers.insert(key, peer);
+            if same.is_none() {
+                self.with(key, |peer, links, _| peer.introduce(links));
+            }
+        }
+        for (key, peer) in before {
+            log::info!(peer = peer.name(); "no peer any more");
+            self.directory.remove(key);
+            for connection in peer.connections() {
+                self.send(|| Errand::Unlink(connection, EndReason::PeerRemoved));
+            }
+        }
+        self.sheets.set(self.peers.values().map(Peer::sheet).cloned().collect());
+    }
+
+    fn hear(&mut self, told: Told) {
+        match told {
+            Told::Peers(peerings, listeners) => self.set_peers(peerings, listeners),
+            Told::Linked { key, connection, ends, dialled } => {
+                if !self.peers.contains_key(&key) {
+                    self.send(|| Errand::Unlink(connection, EndReason::PeerRemoved));
+                }
+                self.with(key, |peer, _, now| peer.handle_link(connection, ends, dialled, now));
+            }
+            Told::Ended { key, connection, reason } => {
+                self.with(key, |peer, _, now| peer.handle_end(connection, reason, now));
+            }
+            Told::Found(key, found) => {
+                let tell = self.tell();
+                self.resolver.handle_found(&tell);
+                self.with(key, |peer, links, now| peer.handle_found(found, links, now));
+            }
+        }
+    }
+
+    /// Lets a peer do something, and publishes how it is then.
+    fn with(&mut self, key: u64, act: impl FnOnce(&mut Peer, &mut Links, Moment)) {
+        // taken out, as it has to do with all the rest
+        let Some(mut peer) = self.peers.remove(&key) else { return };
+        act(&mut peer, self, self.poll.now());
+        peer.publish();
+        self.peers.insert(key, peer);
+    }
+
+    fn next_look(&self) -> Option<Moment> {
+        let due = |peer: &Peer| match peer.next_look() {
+            // it is due, but for the pace
+            due if due <= self.poll.now() => self.next_dial,
+            due => due,
+        };
+        let retry = self.poll.now().after(BUSY_RETRY);
+        let is_busy = !self.errands.is_empty() || !self.arrivals.is_empty();
+        let due = self.peers.values().map(due).filter(|due| *due != Moment::NEVER);
+        due.chain(is_busy.then_some(retry)).min()
+    }
+
+    /// Whether a dial may begin now; if so, it counts as begun.
+    fn may_dial(&mut self) -> bool {
+        let now = self.poll.now();
+        if now < self.next_dial {
+            return false;
+        }
+        self.next_dial = now.after(PACE);
+        true
+    }
+
+    /// Asks for the addresses of a host.
+    fn resolve(&mut self, key: u64, host: &str, port: u16) {
+        let tell = self.tell();
+        self.resolver.ask(key, host, port, &tell);
+    }
+
+    fn tell(&self) -> impl Fn(u64, Found) + Clone + Send + 'static {
+        let post = self.post.clone();
+        // whoever was asked may answer after the thread has ended
+        move |key, found| drop(post.post(Told::Found(key, found)))
+    }
+
+    /// Takes a place for a connection, and hands it to a worker.
+    fn bring(&mut self, arrival: Arrival) {
+        self.intake.admission().enter_anyway();
+        self.arrivals.push(arrival);
+    }
+
+    fn hand_over_all(&mut self) {
+        for arrival in std::mem::take(&mut self.arrivals) {
+            self.arrivals.extend(self.intake.hand_over(arrival).err());
+        }
+    }
+
+    /// Sends an errand to each worker: one of them has the connection.
+    fn send(&mut self, errand: impl Fn() -> Errand) {
+        self.errands.extend((0..self.intake.workers().len()).map(|worker| (worker, errand())));
+    }
+
+    fn run_errands(&mut self) {
+        for (worker, errand) in std::mem::take(&mut self.errands) {
+            if let Some(handle) = self.intake.workers().get(worker) {
+                self.errands.extend(handle.errands.post(errand).err().map(|errand| (worker, errand)));
+            }
+        }
+    }
+}
