@@ -56,7 +56,9 @@ struct Seen {
 
 fn look(daemons: &[Daemon]) -> Vec<Seen> {
     let reports = daemons.iter().flat_map(|daemon| daemon.control().peers());
-    reports.map(|report| Seen { name: report.name.clone(), messages: report.messages, loops: report.loops, report }).collect()
+    reports
+        .map(|report| Seen { name: report.name.clone(), messages: report.messages, loops: report.loops, report })
+        .collect()
 }
 
 #[test]
@@ -69,7 +71,11 @@ fn every_two_steps_that_answer_each_other_decay_to_a_whisper() {
         named
             .zip(&addresses)
             .map(|((framing, nth), address): (_, &SocketAddr)| {
-                Peer::new(&format!("{framing}-{own}-{nth}"), address.to_string().parse().unwrap(), &format!("{framing}-{own}"))
+                Peer::new(
+                    &format!("{framing}-{own}-{nth}"),
+                    address.to_string().parse().unwrap(),
+                    &format!("{framing}-{own}"),
+                )
             })
             .collect()
     };
@@ -78,6 +84,12 @@ fn every_two_steps_that_answer_each_other_decay_to_a_whisper() {
     for second in 1..=40 {
         thread::park_timeout((begun + Duration::from_secs(second)).saturating_duration_since(Instant::now()));
         let seen = look(&diallers);
-        println!("{second} s: messages {} loops {} cpu {:?} linked {}", seen.iter().map(|s| s.messages).sum::<u64>(), seen.iter().map(|s| s.loops).sum::<u64>(), cpu(), seen.iter().filter(|s| s.report.linked.is_some()).count());
+        println!(
+            "{second} s: messages {} loops {} cpu {:?} linked {}",
+            seen.iter().map(|s| s.messages).sum::<u64>(),
+            seen.iter().map(|s| s.loops).sum::<u64>(),
+            cpu(),
+            seen.iter().filter(|s| s.report.linked.is_some()).count()
+        );
     }
 }

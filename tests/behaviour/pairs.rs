@@ -67,8 +67,7 @@ fn lane(nth: usize, rounds: usize) -> Vec<Duration> {
     let [first, second] = [Port::new(), Port::new()];
     let names = NAMES[nth % NAMES.len()];
     let (to_second, to_first) = (format!("{}:{}", names[0], second.number), format!("{}:{}", names[1], first.number));
-    let sides =
-        [Side { name: "a", port: first, other: to_second }, Side { name: "b", port: second, other: to_first }];
+    let sides = [Side { name: "a", port: first, other: to_second }, Side { name: "b", port: second, other: to_first }];
     let barrier = Barrier::new(2);
     let start = |side: &Side| {
         barrier.wait();
@@ -130,5 +129,10 @@ fn two_daemons_that_list_each_other_end_with_exactly_one_link() {
         lanes.into_iter().flat_map(|lane| lane.join().unwrap()).collect()
     });
     took.sort_unstable();
-    println!("{} links, the middle one in {:?}, the last in {:?}", took.len(), took[took.len() / 2], took[took.len() - 1]);
+    println!(
+        "{} links, the middle one in {:?}, the last in {:?}",
+        took.len(),
+        took[took.len() / 2],
+        took[took.len() - 1]
+    );
 }

@@ -54,18 +54,24 @@ declare -A DAEMON
 configure() { # NAME: what it is told comes by stdin
     cat > $WORK/"$1".toml
 }
-starts() { # NAME [MACHINE]
-    local before
+declare -A LISTENED # how often it did
+begins() { # NAME [MACHINE]
     mkdir -p "$WORK/$1"
     touch "$WORK/$1.log"
-    before=$(grep -c 'listening on' "$WORK/$1.log" || :)
+    LISTENED[$1]=$(grep -c 'listening on' "$WORK/$1.log" || :)
     RUNTIME_DIRECTORY=$WORK/$1 nsenter --net=/run/netns/"${2:-$1}" -- "$SHOUTD" -c "$WORK/$1.toml" 2>> "$WORK/$1.log" &
     DAEMON[$1]=$!
-    within 10 said_more "$1" "$before" 'listening on' || fail "$1 does not start"
+}
+listens() { # NAME
+    within 10 said_more "$1" "${LISTENED[$1]}" 'listening on' || fail "$1 does not start"
+}
+starts() { # NAME [MACHINE]
+    begins "$@"
+    listens "$1"
 }
 dies() { # NAME
     kill -KILL "${DAEMON[$1]}"
-    wait "${DAEMON[$1]}" || :
+    wait "${DAEMON[$1]}" 2> /dev/null || :
 }
 stops() { # NAME
     kill -TERM "${DAEMON[$1]}"
@@ -85,7 +91,7 @@ peer() { # NAME PEER KEY[.KEY]
 import json, sys
 value = next(peer for peer in json.load(sys.stdin) if peer["name"] == sys.argv[1])
 for key in sys.argv[2].split("."):
-    value = value[key]
+    value = value.get(key, 0)
 print(value)' "$2" "$3"
 }
 linked() { # NAME PEER
@@ -144,7 +150,7 @@ partition() {
     check 'at both ends' within 8 not linked b a
     check 'whose end has its reason' said a 'link ended.*reason=client_vanished'
     check 'dials then time out' within 10 count a b dials.timed_out 1
-    check 'which is told once' within 2 said a 'no link.*timed out'
+    check 'which is told once' within 2 said a 'no link.*nothing came back in 5 s'
     heal b
     check 'when it heals there is one link again' within 10 one_link
     check 'and what is said is answered' sends a b 'hello again'
@@ -201,6 +207,11 @@ TOML
     stops b
 }
 
+hears_at_once() { # TEXT: who says something to what is not there
+    local said
+    said=$(! RUNTIME_DIRECTORY=$WORK/a timeout 2 "$SHOUTD" send b hello -c $WORK/a.toml 2>&1)
+    has "$said" "$1"
+}
 black_hole() {
     two_machines
     rule b -A INPUT -p tcp --dport 5000 -j DROP
@@ -217,12 +228,12 @@ TOML
     local begun=${EPOCHREALTIME/./} took
     starts a
     check 'it waits for an answer' is "$(peer a b state)" dialling
-    check 'a black hole is given up' within 8 said a 'no link.*timed out'
+    check 'a black hole is given up' within 8 said a 'no link.*nothing came back in 5 s'
     took=$(((${EPOCHREALTIME/./} - begun) / 1000))
     check "after five seconds ($took ms)" test $took -ge 4900 -a $took -le 6500
     check 'and dialled again, which is told once' within 8 count a b dials.timed_out 2
     check 'once' is "$(grep -c 'no link' $WORK/a.log)" 1
-    check 'who asks meanwhile hears why at once' not timeout 2 "$SHOUTD" send b hello -c $WORK/a.toml
+    check 'who asks meanwhile hears why at once' hears_at_once 'no link to b'
     heal b
     check 'until it answers' within 8 linked a b
     check 'and it does' sends a b hello
@@ -283,11 +294,14 @@ TOML
     configure b <<< 'listen = "10.0.0.2:5000"'
     starts b
     from a python3 -c '
-import socket, time
+import socket, struct, time
 taken = []
 try:
     while True:
-        taken.append(socket.create_connection(("10.0.0.2", 5000)))
+        one = socket.create_connection(("10.0.0.2", 5000))
+        # its end is a reset, which leaves nothing that takes the port for a while
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        taken.append(one)
 except OSError:
     print(len(taken), flush=True)
 time.sleep(1000)' > $WORK/taken &
@@ -363,9 +377,10 @@ slow_wire() { # SECONDS for one way
 delay() {
     slow_wire 0.2
     each_other
-    starts a &
-    starts b
-    wait $!
+    begins a
+    begins b
+    listens a
+    listens b
     check 'two daemons far from each other have one link' within 10 one_link
     check 'what is said is answered' sends a b hello
     check 'from both ends' sends b a hello
@@ -383,7 +398,7 @@ messages_grow_by() { # at most COUNT in SECONDS
 }
 # B greets who comes, A answers that, and so on: nobody asked for any of it.
 loop() {
-    slow_wire 0.05
+    slow_wire 0.01
     configure a << 'TOML'
 listen = "10.0.0.1:5000"
 [[peer]]

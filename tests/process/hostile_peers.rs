@@ -53,7 +53,9 @@ fn fill(stream: &mut TcpStream, text: &[u8], most: usize) -> usize {
 fn garbage_for_an_answer_is_answered_and_harms_nobody() {
     let (process, _listener, mut peer, ports) = linked("greeting = \"Hello\"");
     expect(&mut peer, "Hello");
-    let garbage: Vec<u8> = (0..1000u32).map(|nth| (nth.wrapping_mul(2_654_435_761) >> 24) as u8 | 0x80).collect();
+    // its last byte is no beginning of a character, which would be waited for
+    let bytes = (0..1000u32).map(|nth| nth.wrapping_mul(2_654_435_761).to_be_bytes()[0] | 0x80);
+    let garbage: Vec<u8> = bytes.chain([b'!']).collect();
     peer.write_all(&garbage).unwrap();
     let mut came = vec![0; garbage.len()];
     peer.read_exact(&mut came).unwrap();
@@ -73,8 +75,9 @@ fn an_answer_that_is_logged_can_neither_forge_a_line_nor_fill_the_log() {
     expect(&mut peer, &format!("\x1b[2J\n{text}"));
     say(&mut peer, &format!("\x1b[2J\n{}", text.to_uppercase()));
     let told = process.await_told("hostile", "answered", 1);
-    let answer = told["answer"].as_str().unwrap();
-    assert!(answer.len() < 1000 && !answer.contains(char::is_control), "{answer:?}");
+    assert!(told["answer"].as_str().unwrap().len() < 1000, "{told}");
+    let lines = process.said();
+    assert!(!lines.iter().any(|line| line.contains(char::is_control)), "{lines:?}");
     drop(peer);
     is_well(process, &ports);
 }
@@ -183,8 +186,7 @@ fn a_peer_killed_in_the_middle_of_a_message_is_told_to_who_asked_and_comes_back(
     let mut second = Process::start(&config(&b, "", &[]));
     first.await_peer("b", "linked");
     second.kill(Signal::STOP);
-    // more than the socket takes, so that the peer cannot have all of it
-    let text = "x".repeat(100_000);
+    let text = "x".repeat(60_000);
     thread::scope(|scope| {
         let asking = scope.spawn(|| first.shoutd(&["send", "b", &text]));
         eventually("the message is under way", || unread(b.number, a.number) > 0);
@@ -197,7 +199,7 @@ fn a_peer_killed_in_the_middle_of_a_message_is_told_to_who_asked_and_comes_back(
     first.await_told("b", "link ended", 1);
     let third = Process::start(&config(&b, "", &[]));
     first.await_peer("b", "linked");
-    assert_eq!(first.send("b", "hello"), "HELLO\n");
+    assert_eq!(first.send("b", "hello"), "HELLO");
     assert_eq!(connected(a.number, b.number), 1);
     first.end();
     third.end();
