@@ -20,7 +20,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use log::LevelFilter;
 use serde::Serialize;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
@@ -60,14 +60,19 @@ pub(super) enum Entrance {
 
 pub(super) type Answer = Response<Full<Bytes>>;
 
-/// Answers `request`.
-pub(super) async fn answer(request: Request<Incoming>, entrance: Entrance, site: &Site) -> Answer {
-    let answer = route(request, entrance, site).await;
+/// Answers `request`; a stop that it asks for is to be told afterwards.
+pub(super) async fn answer(
+    request: Request<Incoming>,
+    entrance: Entrance,
+    site: &Site,
+    stop: &OnceLock<Signal>,
+) -> Answer {
+    let answer = route(request, entrance, site, stop).await;
     site.requests.count(answer.status());
     answer
 }
 
-async fn route(request: Request<Incoming>, entrance: Entrance, site: &Site) -> Answer {
+async fn route(request: Request<Incoming>, entrance: Entrance, site: &Site, stop: &OnceLock<Signal>) -> Answer {
     let reach = &site.reach;
     let (method, path) = (request.method(), request.uri().path());
     let looks = [Method::GET, Method::HEAD].contains(method);
@@ -77,7 +82,7 @@ async fn route(request: Request<Incoming>, entrance: Entrance, site: &Site) -> A
     if let Some(order) = path.strip_prefix('/').filter(|_| entrance == Entrance::Control)
         && let Some(order) = Order::parse(order, request.uri().query())
     {
-        return if method == Method::POST { order.carry_out(request, site).await } else { only("POST") };
+        return if method == Method::POST { order.carry_out(request, site, stop).await } else { only("POST") };
     }
     if !looks {
         return only("GET, HEAD");
@@ -180,7 +185,7 @@ impl Order {
         }
     }
 
-    async fn carry_out(self, request: Request<Incoming>, site: &Site) -> Answer {
+    async fn carry_out(self, request: Request<Incoming>, site: &Site, stop: &OnceLock<Signal>) -> Answer {
         let reach = &site.reach;
         match self {
             Order::Send(peer) => said(peer, request, site).await,
@@ -197,10 +202,11 @@ impl Order {
                     _ => with(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the thread that reloads has ended\n"),
                 }
             }
-            Order::Stop(signal) => match reach.signals.send(signal) {
-                Ok(()) => with(StatusCode::ACCEPTED, TEXT, "stopping\n"),
-                Err(_) => with(StatusCode::INTERNAL_SERVER_ERROR, TEXT, "the daemon has ended\n"),
-            },
+            Order::Stop(signal) => {
+                // there is one request to an exchange
+                let _ = stop.set(signal);
+                with(StatusCode::ACCEPTED, TEXT, "stopping\n")
+            }
             Order::Log(level) => match level.parse::<LevelFilter>() {
                 Ok(level) => {
                     reach.log.set_level(level);

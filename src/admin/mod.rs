@@ -42,7 +42,7 @@ use std::convert::Infallible;
 use std::io;
 use std::os::fd::AsFd;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener};
@@ -270,8 +270,26 @@ async fn attend(
     }
 }
 
+/// A stop that was asked for. It is told when the exchange is over, as the daemon could have ended before
+/// its answer was on its way.
+struct Stop<'s> {
+    asked: OnceLock<Signal>,
+    signals: &'s Sender<Signal>,
+}
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        if let Some(signal) = self.asked.take() {
+            // a daemon that hears no signal any more has ended
+            let _ = self.signals.send(signal);
+        }
+    }
+}
+
 async fn exchange(stream: impl AsyncRead + AsyncWrite + Unpin, entrance: Entrance, site: &Site) {
-    let answer = service_fn(|request| async { Ok::<_, Infallible>(http::answer(request, entrance, site).await) });
+    let stop = &Stop { asked: OnceLock::new(), signals: &site.reach.signals };
+    let answer =
+        service_fn(|request| async { Ok::<_, Infallible>(http::answer(request, entrance, site, &stop.asked).await) });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_WAIT)

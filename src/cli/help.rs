@@ -137,7 +137,7 @@ Examples:
   shoutd send b hello                            HELLO, if b answers in upper case
   shoutd send localhost:6000 hello               the same peer, by its address
   shoutd send --all ping --timeout 500ms         each peer's answer, behind its name
-  date | shoutd send b -                         what standard input has
+  date | shoutd send b -                         what standard input has, less its last line end
   shoutd send b hello --json";
 
 pub(super) const RELOAD: &str = "\

@@ -91,6 +91,9 @@ fn text(given: OsString) -> Result<Vec<u8>, Failure> {
         let most = u64::try_from(LONGEST).unwrap_or(u64::MAX);
         let read = io::stdin().lock().take(most + 1).read_to_end(&mut text);
         read.map_err(|error| Failure::new(Exit::Failed, format!("cannot read standard input: {error}")))?;
+        // as a shell does with what a command prints
+        let line = text.strip_suffix(b"\n").map(|line| line.strip_suffix(b"\r").unwrap_or(line).len());
+        text.truncate(line.unwrap_or(text.len()));
     }
     match text.len() {
         0 => Err(Failure::new(Exit::Usage, "there is nothing to send; an empty text says nothing")),

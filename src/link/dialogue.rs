@@ -81,10 +81,10 @@ pub struct Dialogue {
 }
 
 impl Dialogue {
-    /// The end that dialled, in `round_trip`; of two such ends of one connection, one is `patient`.
+    /// The end that dialled, in `round_trip`.
     #[must_use]
-    pub fn dialled(manners: Manners, round_trip: Duration, patient: bool, now: Moment) -> Dialogue {
-        let guard = manners.loop_guard.then(|| Guard::new(round_trip, patient, now));
+    pub fn dialled(manners: Manners, round_trip: Duration, now: Moment) -> Dialogue {
+        let guard = manners.loop_guard.then(|| Guard::new(round_trip, now));
         Dialogue { dialled: true, guard, ..Dialogue::accepted(manners) }
     }
 

@@ -5,6 +5,11 @@
 //! If not, what was held is sent, as nothing is ever lost, and the next is held twice as long: a loop
 //! decays to a whisper, and whoever truly waits for each answer is slow, but served.
 //!
+//! Where both ends dialled (a simultaneous open), both have a guard, and what one holds back looks to the
+//! other like a sign of life. That does no harm: the other then answers at once, which tells the first
+//! nothing, so the first alone goes on to hold back. Should so much go round at once that the turns of both
+//! run out within it, each mistaken sign of life doubles them, until they do not.
+//!
 //! Where answers are kept meanwhile, and who reads and writes, is not known here.
 
 use crate::deadlines::Moment;
@@ -35,13 +40,8 @@ pub(super) struct Guard {
 
 impl Guard {
     /// A guard for a connection that took `round_trip` to make.
-    ///
-    /// Where both ends dialled, both may have a guard, and what one holds back looks to the other like a
-    /// sign of life. So one of the two is `patient`, and begins with as many turns as the other end can
-    /// have counted sixteenths: it never holds anything back before the other does.
-    pub(super) fn new(round_trip: Duration, patient: bool, now: Moment) -> Guard {
-        let credit = if patient { CREDIT.0 * TURN } else { CREDIT.0 };
-        let mut guard = Guard { credit, spent: 0, round_trip, sent: now, hold: HOLD.0, until: Moment::NEVER };
+    pub(super) fn new(round_trip: Duration, now: Moment) -> Guard {
+        let mut guard = Guard { credit: CREDIT.0, spent: 0, round_trip, sent: now, hold: HOLD.0, until: Moment::NEVER };
         guard.hold = guard.first_hold();
         guard
     }
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_loop_decays_to_one_exchange_a_minute() {
-        let mut guard = Guard::new(Duration::ZERO, false, at(0));
+        let mut guard = Guard::new(Duration::ZERO, at(0));
         assert_eq!(spend(&mut guard, at(1)), 32);
         let (mut now, mut holds) = (at(1), Vec::new());
         for _ in 0..9 {
@@ -144,7 +144,7 @@ mod tests {
 
     #[test]
     fn whoever_speaks_without_our_answer_lives_and_gets_twice_the_turns() {
-        let mut guard = Guard::new(Duration::ZERO, false, at(0));
+        let mut guard = Guard::new(Duration::ZERO, at(0));
         spend(&mut guard, at(1));
         assert!(!guard.handle_arrival(at(499)), "that may be the rest of a long message");
         assert!(guard.handle_arrival(at(500)));
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn who_takes_his_time_between_two_messages_is_never_held_back() {
-        let mut guard = Guard::new(Duration::ZERO, false, at(0));
+        let mut guard = Guard::new(Duration::ZERO, at(0));
         for nth in 1..10_000 {
             let now = at(nth * 600);
             assert!(guard.handle_arrival(now));
@@ -166,19 +166,39 @@ mod tests {
 
     #[test]
     fn a_slow_network_takes_longer_to_show_life() {
-        let mut guard = Guard::new(Duration::from_secs(1), false, at(0));
+        let mut guard = Guard::new(Duration::from_secs(1), at(0));
         spend(&mut guard, at(1));
         assert_eq!(guard.until(), at(6001));
         assert!(!guard.handle_arrival(at(2999)));
         assert!(guard.handle_arrival(at(3000)));
     }
 
+    /// One message that goes round between two guards, each of which takes the other's holding for life.
+    #[test]
+    fn of_two_guards_one_holds_back_and_the_other_answers_at_once() {
+        let mut guards = [0, 0].map(|_| Guard::new(Duration::ZERO, at(0)));
+        let (mut now, mut turns) = (at(0), 0);
+        for nth in 0.. {
+            let Some(guard) = guards.get_mut(nth % 2) else { unreachable!() };
+            guard.handle_arrival(now);
+            if guard.handle_turn(1, false, now) {
+                now = guard.until();
+                guard.handle_silence();
+            }
+            guard.handle_sent(now);
+            turns += 1;
+            if now > at(120_000) {
+                break;
+            }
+        }
+        assert!(turns < 100, "{turns} turns in two minutes");
+        assert_eq!(guards.map(|guard| guard.hold.as_secs()), [60, 1]);
+    }
+
     #[test]
     fn a_burst_costs_a_sixteenth_each() {
-        let mut guard = Guard::new(Duration::ZERO, false, at(0));
+        let mut guard = Guard::new(Duration::ZERO, at(0));
         assert!(!guard.handle_turn(1 + 31 * 16, false, at(1)));
         assert!(guard.handle_turn(1, true, at(1)));
-        let mut patient = Guard::new(Duration::ZERO, true, at(0));
-        assert_eq!(spend(&mut patient, at(1)), 512);
     }
 }

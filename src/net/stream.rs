@@ -88,12 +88,11 @@ impl Stream {
         }
     }
 
-    /// The addresses of this end and of the other one, where it is a TCP connection.
+    /// The address of this end, where it is a TCP connection; that of the other is not to be asked of one
+    /// that was reset meanwhile.
     #[must_use]
-    pub fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let local = rustix::net::getsockname(&self.socket).ok()?;
-        let remote = rustix::net::getpeername(&self.socket).ok().flatten()?;
-        Some((SocketAddr::try_from(local).ok()?, SocketAddr::try_from(remote).ok()?))
+    pub fn local(&self) -> Option<SocketAddr> {
+        SocketAddr::try_from(rustix::net::getsockname(&self.socket).ok()?).ok()
     }
 
     /// Bytes that were written and the other end has not acknowledged.

@@ -162,7 +162,7 @@ mod tests {
     /// A session that has dialled and greeted.
     fn greeted(mut session: Session, manners: Manners) -> Session {
         let greeting = Some(Template::parse("Hello").unwrap());
-        let dialogue = Dialogue::dialled(Manners { greeting, ..manners }, Duration::ZERO, false, START);
+        let dialogue = Dialogue::dialled(Manners { greeting, ..manners }, Duration::ZERO, START);
         session.handle_link(dialogue);
         let mut desk = Desk::default();
         let greeting = session.handle_opened(&mut desk, START).to_vec();

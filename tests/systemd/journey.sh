@@ -244,6 +244,30 @@ systemctl stop shoutd.service
 check 'after a stop nothing is kept' is "$(stored) $(answers localhost 5001 || echo refused)" '0 refused'
 configure 'listen = "localhost:5000"'
 
+# ---- peers ---------------------------------------------------------------------------------------
+nc -lk 127.0.0.1 6000 > /dev/null < /dev/null &
+peer=$!
+linked_from() { # PORT
+    has "$(ss -Htn state established 'sport = :6000')" "127.0.0.1:$1" && has "$(shoutd peers)" ' linked '
+}
+PEER='[peers]
+retry = { min = "50ms", max = "200ms" }
+[[peer]]
+name = "two"
+address = "127.0.0.1:6000"'
+configure "listen = \"localhost:5000\"
+$PEER"
+start
+check 'a peer is dialled from the port that the service listens on' within 10 linked_from 5000
+systemctl restart shoutd.service
+check 'also from a socket that was kept over a restart' within 10 linked_from 5000
+check 'and clients are served there as ever' answers localhost 5000
+check 'a second daemon is refused the port all the same' \
+    has "$(SHOUTD_LOG=error RUNTIME_DIRECTORY=/run/two shoutd -c <(echo 'listen = "localhost:5000"') 2>&1)" 'another process listens'
+configure 'listen = "localhost:5000"'
+systemctl reload shoutd.service
+check 'a reload takes a peer out' within 5 not has "$(ss -Htn state established 'sport = :6000')" 127.0.0.1
+
 # ---- ports below 1024 ----------------------------------------------------------------------------
 configure 'listen = "127.0.0.1:80"'
 check 'a port below 1024 needs a permission: status 77' start_fails_with 77
@@ -264,6 +288,15 @@ check 'which serves the port by its name' status_says 'listening on 127.0.0.1:80
 check 'as a user that is nobody still' is_nobody
 check 'and has no capability' is "$(capabilities)" $NONE
 check 'instead of what listen says' not answers localhost 5000
+configure "listen = \"localhost:5000\"
+$PEER"
+systemctl reload shoutd.service
+cure='write source_port = "any"'
+told_why() { has "$(shoutd peers)" "$cure"; }
+check 'from the port of a socket unit no peer can be dialled, and the cure is told' within 10 told_why
+kill "$peer"
+configure 'listen = "localhost:5000"'
+systemctl reload shoutd.service
 check 'and the first client has keepalive, too' has "$(ss -Htno 'sport = :80')" keepalive
 exec {client}>&-
 while [ ! -e /run/enough ]; do answers 127.0.0.1 80 || echo refused; done > /run/refused &

@@ -24,14 +24,10 @@ pub struct Linkage {
 }
 
 impl Linkage {
-    /// What the session of the connection between these two addresses is told.
-    pub(in crate::net) fn dialogue(&self, ends: Option<(SocketAddr, SocketAddr)>, now: Moment) -> Dialogue {
+    /// What the session of the connection is told.
+    pub(in crate::net) fn dialogue(&self, now: Moment) -> Dialogue {
         match self.dialled {
-            Some(round_trip) => {
-                // both ends see the same order, and so agree who is patient
-                let patient = ends.is_some_and(|(local, remote)| local < remote);
-                Dialogue::dialled(self.manners.clone(), round_trip, patient, now)
-            }
+            Some(round_trip) => Dialogue::dialled(self.manners.clone(), round_trip, now),
             None => Dialogue::accepted(self.manners.clone()),
         }
     }

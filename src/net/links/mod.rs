@@ -153,6 +153,9 @@ impl Links {
             if self.orders.is_stop() || self.orders.draining().is_some() {
                 // links that are there are served to their end, as all connections are
                 self.hand_over_all();
+                for _ in self.arrivals.drain(..) {
+                    self.intake.admission().leave();
+                }
                 self.orders.one_way_closed();
                 self.intake.ring();
                 return Ok(());

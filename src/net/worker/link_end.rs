@@ -7,7 +7,7 @@ use crate::deadlines::Moment;
 use crate::link::{AWAITED, GREETING, Heard};
 use crate::net::errands::Reply;
 use crate::net::links::{Linkage, Told};
-use crate::net::stream::{Peer, Stream};
+use crate::net::stream::Peer;
 use crate::session::{EndReason, Session};
 use crossbeam_channel::Sender;
 use std::net::SocketAddr;
@@ -20,7 +20,6 @@ const SHOWN: usize = 200;
 #[derive(Debug)]
 pub(super) struct LinkEnd {
     linkage: Linkage,
-    ends: Option<(SocketAddr, SocketAddr)>,
     /// Texts whose answer somebody awaits, or the log does.
     awaiting: Vec<Awaited>,
     /// How many texts were said for others.
@@ -41,13 +40,12 @@ struct Awaited {
 }
 
 impl LinkEnd {
-    /// Makes the session of `stream` one that talks to a peer.
-    pub(super) fn begin(linkage: Linkage, stream: &Stream, session: &mut Session, now: Moment) -> LinkEnd {
-        let ends = stream.ends();
-        session.handle_link(linkage.dialogue(ends, now));
+    /// Makes a session one that talks to a peer.
+    pub(super) fn begin(linkage: Linkage, session: &mut Session, now: Moment) -> LinkEnd {
+        session.handle_link(linkage.dialogue(now));
         let greeting = Awaited { by: GREETING, at: Instant::now(), answer: None };
         let counted = session.messages();
-        LinkEnd { linkage, ends, awaiting: vec![greeting], said: GREETING, counted, told: false }
+        LinkEnd { linkage, awaiting: vec![greeting], said: GREETING, counted, told: false }
     }
 
     /// Takes that a text is said for somebody, who is told what comes of it; gives the number for it.
@@ -109,8 +107,9 @@ impl LinkEnd {
 impl Worker {
     /// Tells the thread of the links that a connection is one.
     pub(super) fn tell_linked(&self, key: usize) {
-        let Some(Connection { id, link: Some(link), .. }) = self.table.get(key) else { return };
-        if let Some(ends) = link.ends {
+        let Some(Connection { id, stream, peer, link: Some(link), .. }) = self.table.get(key) else { return };
+        if let Peer::Tcp(remote) = *peer {
+            let ends = (stream.local().unwrap_or(remote), remote);
             let dialled = link.linkage.dialled.is_some();
             // it ends before the workers do
             let _ = self.links.post(Told::Linked { key: link.linkage.key, connection: *id, ends, dialled });
@@ -146,8 +145,8 @@ impl Worker {
         let Some(key) = self.table.iter().find(|(_, connection)| is_meant(connection)).map(|(key, _)| key) else {
             return;
         };
-        if let Some(Connection { stream, session, link, .. }) = self.table.get_mut(key) {
-            *link = Some(Box::new(LinkEnd::begin(linkage.clone(), stream, session, now)));
+        if let Some(Connection { session, link, .. }) = self.table.get_mut(key) {
+            *link = Some(Box::new(LinkEnd::begin(linkage.clone(), session, now)));
         }
         self.tell_linked(key);
         self.settle(key);

@@ -286,7 +286,7 @@ impl Worker {
         }
         session.service().tally.of(self.number).accepted.add(1);
         self.handle.accepted.add(1);
-        let link = arrival.link.map(|linkage| LinkEnd::begin(*linkage, &stream, &mut session, now));
+        let link = arrival.link.map(|linkage| LinkEnd::begin(*linkage, &mut session, now));
         let greeting = session.handle_opened(&mut self.desk, now);
         answer_with(&stream, &mut session, greeting, self.number);
         self.table.insert(Connection {
@@ -348,7 +348,7 @@ impl Worker {
                 let answer = connection.session.handle_writable(&mut self.desk, now);
                 answer_with(&connection.stream, &mut connection.session, answer, self.number);
             }
-            // nothing is watched for but what is an end in both directions
+            // nothing is reported then but an end in both directions
             Action::Wait => connection.session.handle_failure(EndReason::ClientReset),
             Action::ShutDown | Action::Close { .. } => {}
         }
@@ -377,7 +377,8 @@ impl Worker {
         let key = key_of(token);
         let mut before = None;
         for _ in 0..LAST_READS {
-            let connection = self.table.get(key).filter(|c| c.is_meant(token));
+            let can_do = |c: &&Connection| c.is_meant(token) && c.session.poll_action() != Action::Wait;
+            let connection = self.table.get(key).filter(can_do);
             let moved = connection.map(|c| (c.session.received(), c.session.sent()));
             if moved.is_none() || moved == before {
                 return;
