@@ -4,7 +4,7 @@
 //! daemon find a place besides.
 
 use crate::config::plain;
-use crate::server::{Control, Reply, Unsaid};
+use crate::server::{Control, Reply, Unsaid, Unsayable};
 use crossbeam_channel::{Receiver, Select};
 use hyper::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -46,6 +46,8 @@ pub enum Outcome {
     Unknown,
     /// More is on its way to it, or to all of them, than there is place for.
     Busy,
+    /// It would not be one message.
+    Unfit,
 }
 
 /// What was said to a peer, and what it answered.
@@ -114,6 +116,21 @@ impl Said {
                 }
                 false
             }
+            Reply::Unsayable(why) => {
+                let (outcome, why) = match why {
+                    Unsayable::Ending => (Outcome::Ended, "the link was ending"),
+                    Unsayable::AmidAMessage => {
+                        (Outcome::Busy, "a long message is just being passed on to it; try again")
+                    }
+                    Unsayable::TooMuch => (Outcome::Busy, "too much was said to it that it did not take or answer"),
+                    Unsayable::SeveralMessages => (
+                        Outcome::Unfit,
+                        "its listener's framing would make several messages of the text; send one by one",
+                    ),
+                };
+                (self.outcome, self.why) = (outcome, Some(why.to_owned()));
+                true
+            }
             Reply::Ended(reason) => {
                 self.outcome = Outcome::Ended;
                 self.why = Some(format!("the link ended before an answer came: {}", reason.word()));
@@ -131,6 +148,7 @@ impl Said {
             Outcome::Down => StatusCode::SERVICE_UNAVAILABLE,
             Outcome::Unknown => StatusCode::NOT_FOUND,
             Outcome::Busy => StatusCode::TOO_MANY_REQUESTS,
+            Outcome::Unfit => StatusCode::UNPROCESSABLE_ENTITY,
         }
     }
 

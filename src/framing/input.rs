@@ -22,6 +22,12 @@ impl Rest {
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty() && self.long.is_none()
     }
+
+    /// Whether the message that has begun is too long, so that parts of it may have been given.
+    #[must_use]
+    pub fn is_long(&self) -> bool {
+        self.long.is_some()
+    }
 }
 
 /// A message that is too long, of which not all has come.

@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// How many texts may await their answers; those before are forgotten.
 pub const AWAITED: usize = 64;
+/// How many bytes these may have.
+const AWAITED_BYTES: usize = 256 * 1024;
 /// Bytes of answers that are held back before nothing more is read.
 const HELD: usize = 64 * 1024;
 /// Bytes of a message that is told to those who await an answer.
@@ -39,6 +41,19 @@ impl Default for Manners {
     fn default() -> Self {
         Manners { greeting: None, answer_back: false, once: false, loop_guard: true }
     }
+}
+
+/// Why something cannot be said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Unsayable {
+    /// The connection is ending.
+    Ending,
+    /// Too much that was said before is not taken, or not answered, yet.
+    TooMuch,
+    /// A long message is just being passed on.
+    AmidAMessage,
+    /// The other end would read it as several messages.
+    SeveralMessages,
 }
 
 /// What came of what this end said, or of the guard.
@@ -116,10 +131,10 @@ impl Dialogue {
 
     /// Takes that `text` is said by somebody; our own transform makes `transformed` of it.
     pub(crate) fn say(&mut self, by: u64, text: &[u8], transformed: Vec<u8>, now: Moment) {
-        if self.said.len() >= AWAITED {
+        self.said.push_back(Said::new(by, text, transformed, now));
+        while self.said.len() > AWAITED || self.said.iter().map(Said::len).sum::<usize>() > AWAITED_BYTES {
             self.said.pop_front();
         }
-        self.said.push_back(Said::new(by, text, transformed, now));
         self.handle_sent(now);
     }
 
@@ -136,23 +151,26 @@ impl Dialogue {
         if self.said.is_empty() && self.begun.is_empty() {
             return None;
         }
-        let text = [std::mem::take(&mut self.begun).as_slice(), text].concat();
-        let mut rest = &text[..];
+        let mut whole = std::mem::take(&mut self.begun);
+        whole.extend_from_slice(text);
+        let mut rest = &whole[..];
         while !rest.is_empty() {
-            let (nth, found) = self.find(rest);
+            let (nth, found) = self.find(rest, end);
             match found {
                 Match::Whole(len) => {
                     let (answer, others) = rest.split_at(len);
+                    self.said.iter_mut().for_each(Said::reset);
                     if self.take(nth, answer, now) {
                         break;
                     }
                     rest = others;
                 }
-                Match::Begun if !end => {
-                    self.begun = rest.to_vec();
+                Match::Begun => {
+                    self.begun = if rest.len() == whole.len() { whole } else { rest.to_vec() };
                     return Some(Vec::new());
                 }
-                Match::Begun | Match::Other => {
+                Match::Other => {
+                    self.said.iter_mut().for_each(Said::reset);
                     self.tell(rest);
                     break;
                 }
@@ -163,7 +181,7 @@ impl Dialogue {
 
     /// Whether a whole message answers something that was said, and is not to be answered.
     pub(crate) fn hears(&mut self, message: &[u8], now: Moment) -> bool {
-        match self.said.iter().position(|said| said.is_answered_by(message)) {
+        match self.said.iter_mut().position(|said| said.is_answered_by(message)) {
             Some(nth) => !self.take(nth, message, now),
             None => {
                 self.tell(message);
@@ -172,15 +190,13 @@ impl Dialogue {
         }
     }
 
-    /// What was said to which `text` begins with the answer, if anything.
-    fn find(&self, text: &[u8]) -> (usize, Match) {
-        let found = self.said.iter().map(|said| said.begins(text)).enumerate();
-        let rank = |found: &Match| match found {
-            Match::Whole(_) => 0,
-            Match::Begun => 1,
-            Match::Other => 2,
-        };
-        found.min_by_key(|(_, found)| rank(found)).unwrap_or((0, Match::Other))
+    /// The first of what was said whose answer `text` begins with, or may become unless this is the `end`.
+    fn find(&mut self, text: &[u8], end: bool) -> (usize, Match) {
+        let found = self.said.iter_mut().map(|said| said.begins(text)).enumerate();
+        let is_it = |found: Match| matches!(found, Match::Whole(_)) || (found == Match::Begun && !end);
+        // each is asked, as each has to know how far it has come
+        let found: Vec<_> = found.filter(|(_, found)| is_it(*found)).collect();
+        found.first().copied().unwrap_or((0, Match::Other))
     }
 
     /// Takes the answer to the `nth` text that was said; gives whether it is to be answered in its turn.

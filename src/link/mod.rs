@@ -14,14 +14,16 @@
 //!      └──────────────────────────────────────────┘
 //! ```
 //!
-//! A connection that the peer made is as good as one that was dialled, whatever the link does meanwhile.
+//! A connection that the peer made is as good as one that was dialled, whatever the link does meanwhile. Of two
+//! connections each end ends one that it dialled itself, if the other's key is lower. Where both ends know
+//! of both, one is left; where an end takes one for a client's (NAT, two families), both are, and quiet.
 
 mod dialogue;
 mod guard;
 mod said;
 
 pub(crate) use dialogue::ANSWERED_BACK;
-pub use dialogue::{AWAITED, Dialogue, GREETING, Heard, Manners};
+pub use dialogue::{AWAITED, Dialogue, GREETING, Heard, Manners, Unsayable};
 
 use crate::deadlines::Moment;
 use fastrand::Rng;
@@ -98,6 +100,7 @@ struct Connection<K> {
     number: u64,
     key: K,
     since: Moment,
+    dialled: bool,
     ending: bool,
 }
 
@@ -112,6 +115,8 @@ pub struct Link<K> {
     connections: Vec<Connection<K>>,
     failures: u32,
     orphans: u32,
+    /// Whether its one exchange is done, so that it is not dialled again.
+    done: bool,
 }
 
 impl<K: Ord> Link<K> {
@@ -126,12 +131,17 @@ impl<K: Ord> Link<K> {
             connections: Vec::new(),
             failures: 0,
             orphans: 0,
+            done: false,
         }
     }
 
-    /// Waits otherwise from the next failure on.
-    pub fn set_retry(&mut self, retry: Retry) {
+    /// Takes that it is to wait otherwise from the next failure on, and whether it is for one exchange only.
+    pub fn handle_settings(&mut self, retry: Retry, once: bool, now: Moment) {
         self.retry = retry;
+        self.done &= once;
+        if self.stage == Stage::Done && !self.done {
+            self.enter(Stage::Waiting(now), now);
+        }
     }
 
     /// How it is.
@@ -186,9 +196,9 @@ impl<K: Ord> Link<K> {
         }
     }
 
-    /// Takes that there is a connection to the peer, whoever made it.
-    pub fn handle_connection(&mut self, number: u64, key: K, now: Moment) {
-        self.connections.push(Connection { number, key, since: now, ending: false });
+    /// Takes that there is a connection to the peer, which was `dialled` or made by the peer.
+    pub fn handle_connection(&mut self, number: u64, key: K, dialled: bool, now: Moment) {
+        self.connections.push(Connection { number, key, since: now, dialled, ending: false });
         self.orphans = 0;
         if self.stage != Stage::Linked {
             self.enter(Stage::Linked, now);
@@ -209,10 +219,9 @@ impl<K: Ord> Link<K> {
         if now.since(ended.since) >= GOOD {
             self.failures = 0;
         }
-        if done {
-            self.enter(Stage::Done, now);
-        } else if self.connections.is_empty() && self.stage == Stage::Linked {
-            self.wait(now);
+        self.done |= done;
+        if self.connections.is_empty() && self.stage == Stage::Linked {
+            if self.done { self.enter(Stage::Done, now) } else { self.wait(now) }
         }
     }
 
@@ -229,9 +238,11 @@ impl<K: Ord> Link<K> {
     /// What is wanted next.
     #[must_use]
     pub fn poll_action(&self, now: Moment) -> Action {
-        let kept = self.connection();
-        if let Some(other) = self.connections.iter().find(|one| !one.ending && Some(one.number) != kept) {
-            return Action::End(other.number);
+        let lives = || self.connections.iter().filter(|one| !one.ending);
+        // one that the peer made is for the peer to end: it may know of no other
+        let is_needless = |one: &&Connection<K>| one.dialled && lives().any(|other| other.key < one.key);
+        if let Some(needless) = lives().find(is_needless) {
+            return Action::End(needless.number);
         }
         match self.stage {
             Stage::Waiting(until) if until <= now => Action::Dial { from_any_port: self.orphans >= ORPHANS },
@@ -297,10 +308,10 @@ mod tests {
     fn failures_are_forgotten_after_a_minute_of_good_link_only() {
         let mut link = link();
         fail(&mut link, at(0));
-        link.handle_connection(1, 1, at(0));
+        link.handle_connection(1, 1, true, at(0));
         link.handle_end(1, false, at(59_999));
         assert_eq!(link.ceiling(), Duration::from_secs(12));
-        link.handle_connection(2, 1, at(60_000));
+        link.handle_connection(2, 1, true, at(60_000));
         link.handle_end(2, false, at(120_000));
         assert_eq!(link.ceiling(), Duration::from_secs(6), "the end itself is a failure");
     }
@@ -309,9 +320,9 @@ mod tests {
     fn of_two_connections_the_one_with_the_lowest_key_is_kept() {
         let mut link = link();
         link.handle_dialling(at(0));
-        link.handle_connection(10, 5, at(1));
+        link.handle_connection(10, 5, true, at(1));
         assert_eq!(link.poll_action(at(1)), Action::Wait);
-        link.handle_connection(11, 3, at(2));
+        link.handle_connection(11, 3, true, at(2));
         assert_eq!(link.poll_action(at(2)), Action::End(10));
         link.handle_ending(10);
         assert_eq!((link.poll_action(at(2)), link.connection()), (Action::Wait, Some(11)));
@@ -319,6 +330,17 @@ mod tests {
         assert_eq!(link.stage(), Stage::Linked);
         link.handle_end(11, false, at(4));
         assert!(matches!(link.stage(), Stage::Waiting(_)));
+    }
+
+    /// r-other: a link that only this end knew was kept, and each that the peer made was ended for it, for ever.
+    #[test]
+    fn a_connection_that_the_peer_made_is_for_the_peer_to_end() {
+        let mut link = link();
+        link.handle_connection(10, 3, true, at(0));
+        link.handle_connection(11, 5, false, at(0));
+        assert_eq!((link.poll_action(at(0)), link.connection()), (Action::Wait, Some(10)));
+        link.handle_connection(12, 2, false, at(0));
+        assert_eq!((link.poll_action(at(0)), link.connection()), (Action::End(10), Some(12)));
     }
 
     #[test]
@@ -334,7 +356,7 @@ mod tests {
         }
         let now = link.poll_timeout();
         assert_eq!(link.poll_action(now), Action::Dial { from_any_port: true });
-        link.handle_connection(1, 1, now);
+        link.handle_connection(1, 1, true, now);
         link.handle_end(1, false, now);
         assert_eq!(link.poll_action(link.poll_timeout()), Action::Dial { from_any_port: false });
     }
@@ -344,7 +366,7 @@ mod tests {
         let mut windows = [0; 31];
         for seed in 0..1000 {
             let mut link: Link<u32> = Link::new(Retry::default(), seed, at(0));
-            link.handle_connection(1, 1, at(0));
+            link.handle_connection(1, 1, true, at(0));
             link.handle_end(1, false, at(0));
             windows[usize::try_from(link.poll_timeout().as_millis() / 100).unwrap()] += 1;
         }
@@ -355,8 +377,16 @@ mod tests {
     fn what_is_done_is_not_dialled_again() {
         let mut link = link();
         link.handle_dialling(at(0));
-        link.handle_connection(1, 1, at(0));
+        link.handle_connection(1, 1, true, at(0));
         link.handle_end(1, true, at(1));
         assert_eq!((link.stage(), link.poll_action(at(1_000_000))), (Stage::Done, Action::Wait));
+        link.handle_connection(2, 1, false, at(2));
+        assert_eq!(link.stage(), Stage::Linked, "whom the peer dials");
+        link.handle_end(2, false, at(3));
+        assert_eq!(link.stage(), Stage::Done);
+        link.handle_settings(Retry::default(), true, at(4));
+        assert_eq!(link.stage(), Stage::Done);
+        link.handle_settings(Retry::default(), false, at(4));
+        assert_eq!(link.poll_action(at(4)), Action::Dial { from_any_port: false });
     }
 }

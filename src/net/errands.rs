@@ -6,6 +6,7 @@
 
 use super::links::Linkage;
 use super::stream::Peer;
+use crate::link::Unsayable;
 use crate::session::{EndReason, Service};
 use crossbeam_channel::Sender;
 use std::net::SocketAddr;
@@ -42,6 +43,8 @@ pub enum Reply {
     Other(Vec<u8>),
     /// The link ended, and there will be no answer.
     Ended(EndReason),
+    /// It was not said, or its answer is not awaited any more.
+    Unsayable(Unsayable),
 }
 
 /// What is told of a connection.

@@ -71,7 +71,7 @@ use std::thread::JoinHandle;
 use std::time::Instant;
 use std::{fmt, io, thread};
 
-pub use crate::link::{Manners, Retry};
+pub use crate::link::{Manners, Retry, Unsayable};
 pub use crate::net::access::AccessLog;
 pub use crate::net::errands::Reply;
 pub use crate::net::links::SourcePort;

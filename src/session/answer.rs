@@ -47,8 +47,11 @@ impl Session {
         let Some(greeting) = greeting else { return &[] };
         let mut text = Vec::new();
         greeting.write(b"", self.context(), &mut text);
-        self.await_answer(GREETING, &text, now);
-        self.frame_unasked(&text, desk)
+        let framed = self.frame_unasked(&text, desk);
+        for message in self.messages_in(framed) {
+            self.await_answer(GREETING, &message, now);
+        }
+        framed
     }
 
     /// `text`, which answers nothing, as it is sent.
@@ -129,6 +132,7 @@ impl Session {
                     if self.hears(body, now) {
                         continue;
                     }
+                    self.await_answer_back(body, now);
                     refused = self.answer_message(messages, body, ending, desk).err();
                 }
                 Piece::TooLong(len) => {

@@ -430,7 +430,8 @@ impl Session {
             Stage::Answering | Stage::Ending => None,
             Stage::Open => {
                 let held = self.held.as_deref();
-                let begun = held.and_then(|held| held.begun);
+                // while nothing is read, the rest of a message has no way to come
+                let begun = held.and_then(|held| held.begun).filter(|_| !self.waits_for_release());
                 let unfinished = match self.service.framing {
                     Framing::Stream => Due::FlushTail,
                     Framing::Messages(_) => Due::End(EndReason::MessageTimeout),

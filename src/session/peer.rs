@@ -5,8 +5,12 @@
 
 use super::{Desk, EndReason, Session, Stage};
 use crate::deadlines::Moment;
-use crate::link::{ANSWERED_BACK, Dialogue, Heard};
+use crate::framing::{Framing, Input, Messages, OnLong, Piece, Rest};
+use crate::link::{ANSWERED_BACK, Dialogue, Heard, Unsayable};
 use crate::transform::{Memories, Scratch, Text};
+
+/// Bytes that may be unsent when something more is said.
+const UNSENT: usize = 64 * 1024;
 
 impl Session {
     /// Takes that the other end is a peer, from now on.
@@ -14,30 +18,69 @@ impl Session {
         self.held().dialogue = Some(Box::new(dialogue));
     }
 
-    /// Takes that the other end is no peer any more, but a client like any other.
-    pub fn handle_unlink(&mut self) {
-        self.send_held_back();
+    /// Takes that the other end is no peer any more, but a client like any other, and gives an answer as
+    /// [`handle_input`](Self::handle_input) does: to what might have become one.
+    pub fn handle_unlink<'d>(&mut self, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        let answer = self.answer_begun(desk, now);
         if let Some(held) = &mut self.held {
             held.dialogue = None;
         }
         self.release();
+        answer
     }
 
     /// Says `text` to the peer for somebody, and gives it as [`handle_input`](Self::handle_input) gives
-    /// an answer; nothing where the connection is ending.
-    pub fn handle_say<'d>(&mut self, by: u64, text: &[u8], desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+    /// an answer.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be said.
+    pub fn handle_say<'d>(
+        &mut self,
+        by: u64,
+        text: &[u8],
+        desk: &'d mut Desk,
+        now: Moment,
+    ) -> Result<&'d [u8], Unsayable> {
         if self.stage != Stage::Open || self.dialogue().is_none() {
-            return &[];
+            return Err(Unsayable::Ending);
         }
-        self.moved = now;
-        self.await_answer(by, text, now);
+        if self.unsent().len() > UNSENT {
+            return Err(Unsayable::TooMuch);
+        }
+        let is_passing =
+            |framing: &Framing| matches!(framing, Framing::Messages(Messages { on_long: OnLong::Pass, .. }));
+        if is_passing(&self.service.framing) && self.held.as_ref().is_some_and(|held| held.rest.is_long()) {
+            return Err(Unsayable::AmidAMessage);
+        }
         let framed = self.frame_unasked(text, desk);
-        self.behind_unsent(framed)
+        match &self.messages_in(framed)[..] {
+            [message] if message == text => {}
+            _ => return Err(Unsayable::SeveralMessages),
+        }
+        if self.unsent().is_empty() {
+            self.moved = now;
+        }
+        self.await_answer(by, text, now);
+        Ok(self.behind_unsent(framed))
     }
 
-    /// Takes that the connection is to end, with all that was said answered.
-    pub fn handle_end(&mut self, reason: EndReason) {
+    /// Takes that the connection is to end, with all that came answered, and gives an answer as
+    /// [`handle_input`](Self::handle_input) does.
+    pub fn handle_end<'d>(&mut self, reason: EndReason, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        let answer = self.answer_begun(desk, now);
         self.begin_ending(reason);
+        answer
+    }
+
+    /// Sends what is held back, and answers what might have become an answer itself.
+    fn answer_begun<'d>(&mut self, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        self.send_held_back();
+        if self.stage != Stage::Open || !self.dialogue().is_some_and(Dialogue::has_begun) {
+            return &[];
+        }
+        let answer = self.answer(&mut [], true, desk, now);
+        self.behind_unsent(answer)
     }
 
     /// What came of what was said to the peer since this was asked last.
@@ -45,18 +88,50 @@ impl Session {
         self.dialogue_mut().map_or_else(Vec::new, Dialogue::take_heard)
     }
 
+    /// The texts of the messages that the other end reads `bytes` as, where it frames as this end does.
+    pub(super) fn messages_in(&self, bytes: &[u8]) -> Vec<Vec<u8>> {
+        let messages = match &self.service.framing {
+            Framing::Messages(messages) if messages.in_kind => messages,
+            // what it reads is its own affair
+            Framing::Messages(_) | Framing::Stream => return vec![bytes.to_vec()],
+        };
+        let mut copy = bytes.to_vec();
+        let mut input = Input::new(Rest::default(), &mut copy, true);
+        let mut texts = Vec::new();
+        while let Some(piece) = input.next(messages) {
+            if let Piece::Message { body, .. } = piece {
+                texts.push(body.to_vec());
+            }
+        }
+        texts
+    }
+
+    /// What the message that is being answered comes back as, if its answer is awaited in turn.
+    pub(super) fn await_answer_back(&mut self, message: &[u8], now: Moment) {
+        let is_meant = |dialogue: &mut Dialogue| std::mem::take(&mut dialogue.answering_back);
+        if self.dialogue_mut().is_some_and(is_meant) {
+            let answer = self.transformed(message);
+            self.await_answer(ANSWERED_BACK, &answer, now);
+        }
+    }
+
     /// Takes that the answer to `text` is awaited, by whoever said it.
     pub(super) fn await_answer(&mut self, by: u64, text: &[u8], now: Moment) {
         if self.dialogue().is_none() {
             return;
         }
-        let (mut copy, mut scratch) = (text.to_vec(), Scratch::default());
-        let mut transformed = Text::new(&mut copy, &mut scratch);
-        let is_refused = self.transform(&mut transformed, &mut Memories::default(), true).is_err();
-        let transformed = if is_refused { Vec::new() } else { transformed.as_bytes().to_vec() };
+        let transformed = self.transformed(text);
         if let Some(dialogue) = self.dialogue_mut() {
             dialogue.say(by, text, transformed, now);
         }
+    }
+
+    /// What the steps make of a whole text; nothing if they refuse it.
+    fn transformed(&self, text: &[u8]) -> Vec<u8> {
+        let (mut copy, mut scratch) = (text.to_vec(), Scratch::default());
+        let mut transformed = Text::new(&mut copy, &mut scratch);
+        let is_refused = self.transform(&mut transformed, &mut Memories::default(), true).is_err();
+        if is_refused { Vec::new() } else { transformed.as_bytes().to_vec() }
     }
 
     /// What of a read is to be answered, where some of it may answer what was said; nothing says that all
@@ -139,6 +214,9 @@ impl Session {
         }
         self.moved = now;
         self.send_held_back();
+        if let Some(held) = &mut self.held {
+            held.begun = held.begun.map(|_| now);
+        }
     }
 
     pub(super) fn dialogue(&self) -> Option<&Dialogue> {
@@ -235,7 +313,7 @@ mod tests {
         let mut input = b"x".to_vec();
         let unsent = session.handle_input(&mut input, &mut desk, at(1)).to_vec();
         session.handle_answered(&unsent, 0);
-        assert_eq!(session.handle_say(1, b"ask", &mut desk, at(2)), b"");
+        assert_eq!(session.handle_say(1, b"ask", &mut desk, at(2)), Ok(&b""[..]));
         assert_eq!(session.unsent(), b"Xask");
     }
 
@@ -249,6 +327,79 @@ mod tests {
         let mut session = greeted(stream(), Manners { once: true, ..manners });
         assert_eq!(answer(&mut session, b"hello", at(1)), "HELLO");
         assert_eq!((session.poll_action(), session.end_reason()), (Action::ShutDown, Some(EndReason::ExchangeDone)));
+    }
+
+    #[test]
+    fn what_would_be_read_as_several_messages_is_not_said() {
+        let mut desk = Desk::default();
+        let mut say = |session: Session, text: &str| {
+            let mut session = greeted(session, Manners::default());
+            session.handle_say(1, text.as_bytes(), &mut desk, at(1)).map(<[u8]>::to_vec)
+        };
+        assert_eq!(say(lines(), "a\nb"), Err(Unsayable::SeveralMessages));
+        assert_eq!(say(lines(), "a\n"), Err(Unsayable::SeveralMessages));
+        assert_eq!(say(lines(), "ab"), Ok(b"ab\n".to_vec()));
+        assert_eq!(say(stream(), "a\nb"), Ok(b"a\nb".to_vec()));
+    }
+
+    /// A reload, or the end of a duplicate, lost what had come and might have become an answer.
+    #[test]
+    fn what_might_have_become_an_answer_is_answered_at_the_end() {
+        let mut desk = Desk::default();
+        let mut session = greeted(stream(), Manners::default());
+        answer(&mut session, b"he", at(1));
+        assert_eq!(session.handle_unlink(&mut desk, at(2)), b"HE");
+        assert!(session.held.is_none());
+        let mut session = greeted(stream(), Manners::default());
+        answer(&mut session, b"he", at(1));
+        assert_eq!(session.handle_end(EndReason::DuplicateLink, &mut desk, at(2)), b"HE");
+        assert_eq!(session.poll_action(), Action::ShutDown);
+    }
+
+    #[test]
+    fn of_two_texts_the_first_is_answered_first() {
+        let mut desk = Desk::default();
+        let mut session = greeted(stream(), Manners::default());
+        for (by, text) in [(1, "ping"), (2, "pi")] {
+            session.handle_say(by, text.as_bytes(), &mut desk, at(1)).unwrap();
+        }
+        for piece in ["PI", "NGP", "I"] {
+            assert_eq!(answer(&mut session, piece.as_bytes(), at(2)), "", "{piece}");
+        }
+        let by = |heard: Heard| if let Heard::Answer { by, .. } = heard { Some(by) } else { None };
+        assert_eq!(session.take_heard().into_iter().map(by).collect::<Vec<_>>(), [Some(1), Some(2)]);
+    }
+
+    /// r-hold: the time for the rest of a message went on while nothing was read.
+    #[test]
+    fn a_message_whose_rest_is_not_read_is_waited_for() {
+        let mut session = greeted(lines(), Manners::default());
+        for _ in 0..32 {
+            answer(&mut session, b"x\n", at(1));
+        }
+        let mut now = at(1);
+        answer(&mut session, b"l", now);
+        // each read ends in the middle of a line
+        let read = ["ine\n", &"line\n".repeat(200), "l"].concat();
+        for _ in 0..7 {
+            while session.poll_action() == Action::Read {
+                answer(&mut session, read.as_bytes(), now);
+            }
+            now = session.poll_timeout();
+            assert!(!wait(&mut session, now).is_empty());
+        }
+        assert!(now > at(60_000));
+        assert_eq!(session.end_reason(), None);
+    }
+
+    /// r-back: the answer was awaited with its frame, and so never recognised.
+    #[test]
+    fn the_answer_to_an_answer_is_known_in_every_framing() {
+        for (make, end) in [(stream as fn() -> Session, ""), (lines, "\n")] {
+            let mut session = greeted(make(), Manners { answer_back: true, ..Manners::default() });
+            assert_eq!(answer(&mut session, format!("hello{end}").as_bytes(), at(1)), format!("HELLO{end}"));
+            assert_eq!(answer(&mut session, format!("hello{end}").as_bytes(), at(2)), "");
+        }
     }
 
     #[test]

@@ -90,7 +90,7 @@ fn an_answer_is_printed_byte_for_byte() {
     send.env("RUNTIME_DIRECTORY", a.folder.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut send = send.spawn().unwrap();
     send.stdin.take().unwrap().write_all(b"from a pipe\n").unwrap();
-    assert_eq!(good(&send.wait_with_output().unwrap()), "FROM A PIPE\n");
+    assert_eq!(good(&send.wait_with_output().unwrap()), "FROM A PIPE");
     a.end();
     b.end();
 }

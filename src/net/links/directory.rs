@@ -24,6 +24,11 @@ pub struct Linkage {
 }
 
 impl Linkage {
+    /// Whether this daemon dialled.
+    pub(in crate::net) fn is_dialled(&self) -> bool {
+        self.dialled.is_some()
+    }
+
     /// What the session of the connection is told.
     pub(in crate::net) fn dialogue(&self, now: Moment) -> Dialogue {
         match self.dialled {

@@ -19,14 +19,15 @@ use super::listener;
 use super::mailbox::{Mailbox, Post};
 use super::orders::Orders;
 use super::poll::Poll;
+use super::throttle::Throttle;
 use super::worker::Arrival;
-use crate::deadlines::Moment;
+use crate::deadlines::{Deadlines, Moment};
 use crate::link::{Manners, Retry};
 use crate::session::{EndReason, Service};
 use peer::Peer;
 use resolver::{Found, Resolver};
 use sheet::Sheets;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -106,11 +107,17 @@ pub struct Links {
     next_key: u64,
     /// Where this daemon listens.
     listeners: Vec<Local>,
+    /// When each peer wants to be looked at.
+    deadlines: Deadlines,
+    /// Peers that are to be dialled, when it is their turn.
+    queue: VecDeque<u64>,
     /// When the next dial may begin.
     next_dial: Moment,
     /// Errands and connections that found a mailbox full.
     errands: Vec<(usize, Errand)>,
     arrivals: Vec<Arrival>,
+    /// How often links that come and go are told of.
+    told_of: Throttle,
 }
 
 impl Links {
@@ -136,9 +143,12 @@ impl Links {
             peers: BTreeMap::new(),
             next_key: 1,
             listeners: Vec::new(),
+            deadlines: Deadlines::default(),
+            queue: VecDeque::new(),
             next_dial: Moment::from_millis(0),
             errands: Vec::new(),
             arrivals: Vec::new(),
+            told_of: Throttle::default(),
         }
     }
 
@@ -167,9 +177,13 @@ impl Links {
             for key in dialled {
                 self.with(key, |peer, links, now| peer.handle_connected(links, now));
             }
-            let keys: Vec<u64> = self.peers.keys().copied().collect();
-            for key in keys {
-                self.with(key, |peer, links, now| peer.mind(links, now));
+            while let Some(key) = self.deadlines.pop(self.poll.now()) {
+                self.with(key.into(), |peer, _, _| peer.deadline = Moment::NEVER);
+            }
+            while self.poll.now() >= self.next_dial
+                && let Some(key) = self.queue.pop_front()
+            {
+                self.with(key, Peer::dial);
             }
             self.hand_over_all();
             self.run_errands();
@@ -181,12 +195,13 @@ impl Links {
         let now = self.poll.now();
         self.listeners = listeners;
         let mut before = std::mem::take(&mut self.peers);
+        let mut sheets = Vec::new();
         for peering in peerings {
             let same = before.iter().find(|(_, peer)| peer.is_same(&peering)).map(|(key, _)| *key);
             let key = same.unwrap_or(self.next_key);
             let peer = match before.remove(&key) {
                 Some(mut peer) => {
-                    peer.renew(peering, &self.directory);
+                    peer.renew(peering, &self.directory, now);
                     peer
                 }
                 None => {
@@ -194,19 +209,26 @@ impl Links {
                     Peer::new(key, peering, now)
                 }
             };
+            sheets.push(Arc::clone(peer.sheet()));
             self.peers.insert(key, peer);
-            if same.is_none() {
-                self.with(key, |peer, links, _| peer.introduce(links));
-            }
+            let is_new = same.is_none();
+            self.with(key, |peer, links, _| {
+                if is_new {
+                    peer.introduce(links);
+                }
+            });
         }
         for (key, peer) in before {
+            if let Ok(key) = u32::try_from(key) {
+                self.deadlines.set(key, peer.deadline, Moment::NEVER);
+            }
             log::info!(peer = peer.name(); "no peer any more");
             self.directory.remove(key);
             for connection in peer.connections() {
                 self.send(|| Errand::Unlink(connection, EndReason::PeerRemoved));
             }
         }
-        self.sheets.set(self.peers.values().map(Peer::sheet).cloned().collect());
+        self.sheets.set(sheets);
     }
 
     fn hear(&mut self, told: Told) {
@@ -216,10 +238,10 @@ impl Links {
                 if !self.peers.contains_key(&key) {
                     self.send(|| Errand::Unlink(connection, EndReason::PeerRemoved));
                 }
-                self.with(key, |peer, _, now| peer.handle_link(connection, ends, dialled, now));
+                self.with(key, |peer, links, now| peer.handle_link(connection, ends, dialled, links, now));
             }
             Told::Ended { key, connection, reason } => {
-                self.with(key, |peer, _, now| peer.handle_end(connection, reason, now));
+                self.with(key, |peer, links, now| peer.handle_end(connection, reason, links, now));
             }
             Told::Found(key, found) => {
                 let tell = self.tell();
@@ -229,34 +251,41 @@ impl Links {
         }
     }
 
-    /// Lets a peer do something, and publishes how it is then.
+    /// Lets a peer do something, and then whatever follows from that.
     fn with(&mut self, key: u64, act: impl FnOnce(&mut Peer, &mut Links, Moment)) {
         // taken out, as it has to do with all the rest
         let Some(mut peer) = self.peers.remove(&key) else { return };
-        act(&mut peer, self, self.poll.now());
+        let now = self.poll.now();
+        act(&mut peer, self, now);
+        peer.mind(self, now);
         peer.publish();
+        let due = peer.next_look();
+        if let Ok(key) = u32::try_from(key) {
+            self.deadlines.set(key, peer.deadline, due);
+            peer.deadline = due;
+        }
         self.peers.insert(key, peer);
     }
 
-    fn next_look(&self) -> Option<Moment> {
-        let due = |peer: &Peer| match peer.next_look() {
-            // it is due, but for the pace
-            due if due <= self.poll.now() => self.next_dial,
-            due => due,
-        };
-        let retry = self.poll.now().after(BUSY_RETRY);
-        let is_busy = !self.errands.is_empty() || !self.arrivals.is_empty();
-        let due = self.peers.values().map(due).filter(|due| *due != Moment::NEVER);
-        due.chain(is_busy.then_some(retry)).min()
+    /// Takes that a peer is to be dialled, once it is its turn.
+    fn queue_up(&mut self, key: u64) {
+        self.queue.push_back(key);
     }
 
-    /// Whether a dial may begin now; if so, it counts as begun.
-    fn may_dial(&mut self) -> bool {
-        let now = self.poll.now();
-        if now < self.next_dial {
-            return false;
+    fn next_look(&self) -> Option<Moment> {
+        let retry = self.poll.now().after(BUSY_RETRY);
+        let is_busy = !self.errands.is_empty() || !self.arrivals.is_empty();
+        let dial = (!self.queue.is_empty()).then_some(self.next_dial);
+        self.deadlines.next().into_iter().chain(dial).chain(is_busy.then_some(retry)).min()
+    }
+
+    /// Whether a link that comes or goes is told of now: a peer that does so all the time shall not fill the
+    /// log.
+    fn may_tell(&mut self) -> bool {
+        let Some(kept_back) = self.told_of.pass(self.poll.now()) else { return false };
+        if kept_back > 0 {
+            log::info!("{kept_back} more links came or went than this log has lines for");
         }
-        self.next_dial = now.after(PACE);
         true
     }
 

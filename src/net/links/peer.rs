@@ -4,7 +4,7 @@ use super::dial::{Dial, Failure, SourcePort, is_oneself, oneself, source};
 use super::directory::{Directory, Linkage};
 use super::resolver::{Found, literal};
 use super::sheet::{Dialled, Known, LinkState, LinkedBy, Sheet};
-use super::{Links, Peering};
+use super::{Links, PACE, Peering};
 use crate::deadlines::Moment;
 use crate::link::{Action, Link, Stage};
 use crate::net::address::Address;
@@ -40,6 +40,10 @@ pub(super) struct Peer {
     why: Option<String>,
     /// What of that was told last.
     told: Option<String>,
+    /// Whether it waits for its turn to be dialled.
+    queued: bool,
+    /// When it is looked at next, as was said last.
+    pub(super) deadline: Moment,
 }
 
 /// The addresses of a peer, tried one after the other.
@@ -70,6 +74,8 @@ impl Peer {
             linked: Vec::new(),
             why: None,
             told: None,
+            queued: false,
+            deadline: Moment::NEVER,
         }
     }
 
@@ -94,8 +100,8 @@ impl Peer {
     }
 
     /// Takes how it is to be treated from the next connection on.
-    pub(super) fn renew(&mut self, peering: Peering, directory: &Directory) {
-        self.link.set_retry(peering.retry.clone());
+    pub(super) fn renew(&mut self, peering: Peering, directory: &Directory, now: Moment) {
+        self.link.handle_settings(peering.retry.clone(), peering.manners.once, now);
         self.peering = peering;
         directory.set(&self.linkage(None), &self.addresses);
     }
@@ -125,17 +131,26 @@ impl Peer {
                     self.link.handle_ending(connection);
                     links.send(|| Errand::Unlink(connection, EndReason::DuplicateLink));
                 }
-                Action::Dial { from_any_port } if self.attempt.is_none() && links.may_dial() => {
-                    self.link.handle_dialling(now);
-                    self.dial(from_any_port, links, now);
+                Action::Dial { .. } => {
+                    if self.attempt.is_none() && !std::mem::replace(&mut self.queued, true) {
+                        links.queue_up(self.key);
+                    }
                     return;
                 }
-                Action::Dial { .. } | Action::Wait => return,
+                Action::Wait => return,
             }
         }
     }
 
-    fn dial(&mut self, from_any_port: bool, links: &mut Links, now: Moment) {
+    /// Dials it, as it is its turn, unless the peer was quicker.
+    pub(super) fn dial(&mut self, links: &mut Links, now: Moment) {
+        self.queued = false;
+        let Action::Dial { from_any_port } = self.link.poll_action(now) else { return };
+        if self.attempt.is_some() {
+            return;
+        }
+        links.next_dial = now.after(PACE);
+        self.link.handle_dialling(now);
         let attempt = Attempt {
             from_any_port: from_any_port || self.peering.source_port == SourcePort::Any,
             left: VecDeque::new(),
@@ -250,26 +265,30 @@ impl Peer {
     }
 
     /// Takes that a connection is its link.
-    pub(super) fn handle_link(&mut self, connection: u64, ends: Ends, dialled: bool, now: Moment) {
+    pub(super) fn handle_link(&mut self, connection: u64, ends: Ends, dialled: bool, links: &mut Links, now: Moment) {
         let (local, remote) = ends;
-        self.link.handle_connection(connection, (local.min(remote), local.max(remote)), now);
+        self.link.handle_connection(connection, (local.min(remote), local.max(remote)), dialled, now);
         self.linked.push(LinkedBy { connection, remote, dialled });
         (self.why, self.told) = (None, None);
-        log::info!(peer = self.name(), address:% = remote, connection, dialled; "linked");
+        if links.may_tell() {
+            log::info!(peer = self.name(), address:% = remote, connection, dialled; "linked");
+        }
     }
 
     /// Takes that a connection has ended.
-    pub(super) fn handle_end(&mut self, connection: u64, reason: EndReason, now: Moment) {
+    pub(super) fn handle_end(&mut self, connection: u64, reason: EndReason, links: &mut Links, now: Moment) {
         self.linked.retain(|linked| linked.connection != connection);
         self.link.handle_end(connection, reason == EndReason::ExchangeDone, now);
-        let peer = self.name();
+        let (peer, reason, tell) = (self.name(), reason.word(), links.may_tell());
         match self.link.stage() {
             Stage::Waiting(until) => {
-                let next_try_seconds = seconds(until.since(now));
-                log::info!(peer, connection, reason = reason.word(), next_try_seconds; "link ended");
-                self.why = Some(format!("it ended: {}", reason.word()));
+                if tell {
+                    log::info!(peer, connection, reason, next_try_seconds = seconds(until.since(now)); "link ended");
+                }
+                self.why = Some(format!("it ended: {reason}"));
             }
-            _ => log::info!(peer, connection, reason = reason.word(); "link ended"),
+            _ if tell => log::info!(peer, connection, reason; "link ended"),
+            _ => {}
         }
     }
 
@@ -303,12 +322,12 @@ impl Peer {
 
     /// When it wants to be looked at, if nothing happens before.
     pub(super) fn next_look(&self) -> Moment {
-        let dial = self.attempt.as_ref().map_or(Moment::NEVER, |attempt| attempt.deadline);
-        // what is due waits for the attempt that is under way
-        if self.attempt.is_some() && !matches!(self.link.stage(), Stage::Expecting(_)) {
-            return dial;
+        match &self.attempt {
+            // what is due waits for what is under way
+            Some(attempt) => attempt.deadline,
+            None if self.queued => Moment::NEVER,
+            None => self.link.poll_timeout(),
         }
-        self.link.poll_timeout().min(dial)
     }
 
     fn linkage(&self, dialled: Option<Duration>) -> Linkage {

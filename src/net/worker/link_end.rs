@@ -4,7 +4,7 @@
 
 use super::{Connection, Worker, answer_with};
 use crate::deadlines::Moment;
-use crate::link::{AWAITED, GREETING, Heard};
+use crate::link::{AWAITED, GREETING, Heard, Unsayable};
 use crate::net::errands::Reply;
 use crate::net::links::{Linkage, Told};
 use crate::net::stream::Peer;
@@ -13,6 +13,8 @@ use crossbeam_channel::Sender;
 use std::net::SocketAddr;
 use std::time::Instant;
 
+/// How much of what is no answer is told to who awaits one: a peer may say anything meanwhile.
+const OTHERS: usize = 16;
 /// How much of an answer the log shows, in bytes.
 const SHOWN: usize = 200;
 
@@ -37,13 +39,15 @@ struct Awaited {
     /// To the nanosecond, as an answer takes less than the millisecond that sessions count in.
     at: Instant,
     answer: Option<Sender<Reply>>,
+    /// How much else was told meanwhile.
+    others: usize,
 }
 
 impl LinkEnd {
     /// Makes a session one that talks to a peer.
     pub(super) fn begin(linkage: Linkage, session: &mut Session, now: Moment) -> LinkEnd {
         session.handle_link(linkage.dialogue(now));
-        let greeting = Awaited { by: GREETING, at: Instant::now(), answer: None };
+        let greeting = Awaited { by: GREETING, at: Instant::now(), answer: None, others: 0 };
         let counted = session.messages();
         LinkEnd { linkage, awaiting: vec![greeting], said: GREETING, counted, told: false }
     }
@@ -51,10 +55,12 @@ impl LinkEnd {
     /// Takes that a text is said for somebody, who is told what comes of it; gives the number for it.
     pub(super) fn await_answer(&mut self, answer: Sender<Reply>) -> u64 {
         self.said += 1;
-        if self.awaiting.len() >= AWAITED {
-            self.awaiting.remove(0);
+        if self.awaiting.len() >= AWAITED
+            && let Some(answer) = self.awaiting.remove(0).answer
+        {
+            let _ = answer.send(Reply::Unsayable(Unsayable::TooMuch));
         }
-        self.awaiting.push(Awaited { by: self.said, at: Instant::now(), answer: Some(answer) });
+        self.awaiting.push(Awaited { by: self.said, at: Instant::now(), answer: Some(answer), others: 0 });
         self.said
     }
 
@@ -85,7 +91,10 @@ impl LinkEnd {
                 }
                 Heard::Other(text) => {
                     let tell = |answer: &Sender<Reply>| answer.send(Reply::Other(text.clone())).is_ok();
-                    self.awaiting.retain(|awaited| awaited.answer.as_ref().is_none_or(tell));
+                    self.awaiting.retain_mut(|awaited| {
+                        awaited.others += 1;
+                        awaited.others > OTHERS || awaited.answer.as_ref().is_none_or(tell)
+                    });
                 }
                 Heard::Loop { next } => {
                     sheet.count_loop();
@@ -110,7 +119,7 @@ impl Worker {
         let Some(Connection { id, stream, peer, link: Some(link), .. }) = self.table.get(key) else { return };
         if let Peer::Tcp(remote) = *peer {
             let ends = (stream.local().unwrap_or(remote), remote);
-            let dialled = link.linkage.dialled.is_some();
+            let dialled = link.linkage.is_dialled();
             // it ends before the workers do
             let _ = self.links.post(Told::Linked { key: link.linkage.key, connection: *id, ends, dialled });
         }
@@ -129,8 +138,16 @@ impl Worker {
         let now = self.poll.now();
         let Some(key) = self.find(id) else { return };
         let Some(Connection { stream, session, link: Some(link), .. }) = self.table.get_mut(key) else { return };
-        let said = session.handle_say(link.await_answer(answer), text, &mut self.desk, now);
-        answer_with(stream, session, said, self.number);
+        let by = link.await_answer(answer.clone());
+        match session.handle_say(by, text, &mut self.desk, now) {
+            Ok(said) => {
+                answer_with(stream, session, said, self.number);
+            }
+            Err(why) => {
+                link.awaiting.pop();
+                let _ = answer.send(Reply::Unsayable(why));
+            }
+        }
         self.settle(key);
     }
 
@@ -155,16 +172,20 @@ impl Worker {
     /// Ends the link with the number `id` for `reason`, if it is here; one that the peer made and that is no
     /// link any more goes on as any client's connection.
     pub(super) fn unlink(&mut self, id: u64, reason: EndReason) {
+        let now = self.poll.now();
         let Some(key) = self.find(id) else { return };
-        let Some(Connection { session, link, .. }) = self.table.get_mut(key) else { return };
-        let dialled = link.as_ref().is_some_and(|link| link.linkage.dialled.is_some());
-        if dialled || reason != EndReason::PeerRemoved {
-            session.handle_end(reason);
+        let Some(Connection { stream, session, link, .. }) = self.table.get_mut(key) else { return };
+        let dialled = link.as_ref().is_some_and(|link| link.linkage.is_dialled());
+        let ends = dialled || reason != EndReason::PeerRemoved;
+        let unlinked = if ends { None } else { link.take() };
+        let answer = if ends {
+            session.handle_end(reason, &mut self.desk, now)
         } else {
-            session.handle_unlink();
-            if let Some(link) = link.take() {
-                self.tell_ended(&link, id, reason);
-            }
+            session.handle_unlink(&mut self.desk, now)
+        };
+        answer_with(stream, session, answer, self.number);
+        if let Some(link) = unlinked {
+            self.tell_ended(&link, id, reason);
         }
         self.settle(key);
     }

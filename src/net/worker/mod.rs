@@ -243,6 +243,17 @@ impl Worker {
         self.input.resize(len, 0);
     }
 
+    /// How an arrival is served. Who dials may know of other settings later than this worker, and the
+    /// acceptor before it.
+    fn service_of(&self, arrival: &Arrival) -> Arc<Service> {
+        let is_dialled = arrival.link.as_ref().is_some_and(|link| link.is_dialled());
+        let named = |service: &&Arc<Service>| is_dialled && service.name == arrival.service.name;
+        match self.orders.services().iter().find(named) {
+            Some(new) => arrival.service.renewed(new),
+            None => Arc::clone(&arrival.service),
+        }
+    }
+
     fn run_errand(&mut self, errand: Errand) {
         let now = self.poll.now();
         // whoever asked may have waited long enough
@@ -271,9 +282,10 @@ impl Worker {
 
     fn welcome(&mut self, arrival: Arrival) {
         let now = self.poll.now();
+        let service = self.service_of(&arrival);
         // the acceptor may know of other settings before this worker does
-        self.make_room(&arrival.service);
-        let mut session = Session::new(arrival.service, arrival.context, now);
+        self.make_room(&service);
+        let mut session = Session::new(service, arrival.context, now);
         self.records.start(arrival.id, &arrival.peer, &session);
         let stream = arrival.stream;
         let key = self.table.vacant_key();
