@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 /// How many times a pair comes to be; `just pairs` does so a thousand times.
 const PAIRS: &str = "SHOUTD_PAIRS";
 /// Pairs that come to be side by side.
-const LANES: usize = 4;
+const LANES: usize = 6;
 
 /// One of two daemons that list each other.
 struct Side {
@@ -36,15 +36,14 @@ impl Side {
 }
 
 /// How each names the other: by its number, or by a name that has an address of either family.
-const NAMES: [[&str; 2]; 4] =
-    [["127.0.0.1", "127.0.0.1"], ["localhost", "127.0.0.1"], ["localhost", "localhost"], ["localhost", "[::1]"]];
+const NAMES: [[&str; 2]; 3] = [["127.0.0.1", "127.0.0.1"], ["localhost", "127.0.0.1"], ["localhost", "localhost"]];
 
 /// Whether both have the one link there is.
 fn is_one(sides: &[Side; 2], daemons: [&Daemon; 2]) -> bool {
     let [a, b] = sides.each_ref().map(|side| side.port.number);
     let linked = daemons.map(|daemon| daemon.control().peers().remove(0));
     let states = linked.each_ref().map(|peer| peer.state);
-    connected(a, b) == 1 && connected(b, a) == 1 && states == [LinkState::Linked; 2]
+    states == [LinkState::Linked; 2] && connected(a, b) == 1 && connected(b, a) == 1
 }
 
 #[track_caller]
@@ -57,7 +56,7 @@ fn says(daemon: &Daemon, text: &str) {
                 return;
             }
             Reply::Other(_) => {}
-            Reply::Ended(reason) => panic!("the link ended: {}", reason.word()),
+            other => panic!("{other:?}"),
         }
     }
 }
@@ -93,7 +92,8 @@ fn lane(nth: usize, rounds: usize) -> Vec<Duration> {
         // had another link been on its way, it would be there now
         says(&a, "from a");
         says(&b, "from b");
-        assert!(is_one(&sides, [&a, &b]), "in round {round}: {}", told());
+        // the kernel's table may change while it is read
+        eventually("there is one link still", || is_one(&sides, [&a, &b]));
         let ends: [SocketAddr; 2] = [&a, &b].map(|daemon| daemon.control().peers().remove(0).linked.unwrap().remote);
         assert_eq!(ends[0].is_ipv4(), ends[1].is_ipv4(), "both ends are of one link");
         match round % 4 {
@@ -135,4 +135,23 @@ fn two_daemons_that_list_each_other_end_with_exactly_one_link() {
         took[took.len() / 2],
         took[took.len() - 1]
     );
+}
+
+/// To one of them the link that the other dialled is a client's, as through NAT: so each may keep its own.
+#[test]
+fn a_pair_that_knows_each_other_by_addresses_of_two_families_has_at_most_two_links_and_keeps_them() {
+    let [first, second] = [Port::new(), Port::new()];
+    let (to_second, to_first) = (format!("localhost:{}", second.number), format!("[::1]:{}", first.number));
+    let sides = [Side { name: "a", port: first, other: to_second }, Side { name: "b", port: second, other: to_first }];
+    let [a, b] = sides.each_ref().map(Side::start);
+    let report = |daemon: &Daemon| daemon.control().peers().remove(0);
+    eventually("both have a link", || [&a, &b].map(|daemon| report(daemon).state) == [LinkState::Linked; 2]);
+    let links = || connected(sides[0].port.number, sides[1].port.number);
+    let (before, count) = ([&a, &b].map(|daemon| report(daemon).linked), links());
+    for _ in 0..20 {
+        says(&a, "from a");
+        says(&b, "from b");
+    }
+    assert_eq!([&a, &b].map(|daemon| report(daemon).linked), before);
+    assert!(count <= 2 && links() == count, "{count} links, and then {}", links());
 }

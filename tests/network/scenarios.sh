@@ -233,7 +233,7 @@ TOML
     check "after five seconds ($took ms)" test $took -ge 4900 -a $took -le 6500
     check 'and dialled again, which is told once' within 8 count a b dials.timed_out 2
     check 'once' is "$(grep -c 'no link' $WORK/a.log)" 1
-    check 'who asks meanwhile hears why at once' hears_at_once 'no link to b'
+    check 'who asks meanwhile hears why at once' hears_at_once 'b: no link: nothing came back'
     heal b
     check 'until it answers' within 8 linked a b
     check 'and it does' sends a b hello
@@ -275,6 +275,12 @@ TOML
     starts b
     check 'a name that has moved is found where it is now' within 10 linked a b
     check 'there' has "$(peer a b remote)" 10.0.0.3
+    echo '10.0.0.1 a.example' >> $WORK/hosts
+    printf '[[peer]]\nname = "me"\naddress = "a.example:5000"\n' >> $WORK/a.toml
+    verb a reload > $WORK/reload
+    check 'a name that turns out to be of oneself is not dialled' within 5 said a 'no link.*peer=me.*is this daemon itself'
+    check 'and counted' within 5 count a me dials.oneself 1
+    check 'and there is no connection to oneself' is "$(on a ss -Htn src 10.0.0.1 dst 10.0.0.1 | wc -l)" 0
     stops a
     stops b
 }

@@ -103,10 +103,10 @@ pub fn accept(listener: &TcpListener) -> (TcpStream, SocketAddr) {
     (stream, from)
 }
 
-/// Whether the dialled connection is there already; it waits for none.
-pub fn is_dialled(listener: &TcpListener) -> bool {
+/// The next connection if it is there already.
+pub fn dialled(listener: &TcpListener) -> Option<TcpStream> {
     listener.set_nonblocking(true).unwrap();
-    listener.accept().is_ok()
+    listener.accept().ok().map(|(stream, _)| stream)
 }
 
 #[track_caller]
