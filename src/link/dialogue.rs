@@ -3,7 +3,7 @@
 //!
 //! Which bytes are messages, and how they are answered, is the session's business.
 
-use super::guard::Guard;
+use super::guard::{Guard, Suspicion};
 use super::said::{Match, Said};
 use crate::deadlines::Moment;
 use crate::transform::Template;
@@ -12,6 +12,8 @@ use std::time::Duration;
 
 /// How many texts may await their answers; those before are forgotten.
 pub const AWAITED: usize = 64;
+/// How long an answer is awaited; what comes later is a message, whatever it says.
+const AWAITED_FOR: Duration = Duration::from_secs(120);
 /// How many bytes these may have.
 const AWAITED_BYTES: usize = 256 * 1024;
 /// Bytes of answers that are held back before nothing more is read.
@@ -96,10 +98,10 @@ pub struct Dialogue {
 }
 
 impl Dialogue {
-    /// The end that dialled, in `round_trip`.
+    /// The end that dialled, in `round_trip`, and knows so much of the other from before.
     #[must_use]
-    pub fn dialled(manners: Manners, round_trip: Duration, now: Moment) -> Dialogue {
-        let guard = manners.loop_guard.then(|| Guard::new(round_trip, now));
+    pub fn dialled(manners: Manners, round_trip: Duration, suspicion: Suspicion, now: Moment) -> Dialogue {
+        let guard = manners.loop_guard.then(|| Guard::new(round_trip, suspicion, now));
         Dialogue { dialled: true, guard, ..Dialogue::accepted(manners) }
     }
 
@@ -148,6 +150,7 @@ impl Dialogue {
     /// Takes out of a text what answers something that was said, from the beginning on; gives what is
     /// left to be answered, which is nothing while it may become an answer, unless this is the `end`.
     pub(crate) fn hear(&mut self, text: &[u8], end: bool, now: Moment) -> Option<Vec<u8>> {
+        self.forget(now);
         if self.said.is_empty() && self.begun.is_empty() {
             return None;
         }
@@ -181,6 +184,7 @@ impl Dialogue {
 
     /// Whether a whole message answers something that was said, and is not to be answered.
     pub(crate) fn hears(&mut self, message: &[u8], now: Moment) -> bool {
+        self.forget(now);
         match self.said.iter_mut().position(|said| said.is_answered_by(message)) {
             Some(nth) => !self.take(nth, message, now),
             None => {
@@ -188,6 +192,10 @@ impl Dialogue {
                 false
             }
         }
+    }
+
+    fn forget(&mut self, now: Moment) {
+        self.said.retain(|said| now.since(said.at) < AWAITED_FOR);
     }
 
     /// The first of what was said whose answer `text` begins with, or may become unless this is the `end`.
@@ -266,6 +274,11 @@ impl Dialogue {
             guard.handle_silence();
             self.heard.push(Heard::Loop { next: guard.next_hold() });
         }
+    }
+
+    /// What the guard has learnt of the other end.
+    pub(crate) fn suspicion(&self) -> Suspicion {
+        self.guard.as_ref().map_or_else(Suspicion::default, Guard::suspicion)
     }
 
     /// What was held back, which is to be sent.

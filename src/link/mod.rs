@@ -15,8 +15,8 @@
 //! ```
 //!
 //! A connection that the peer made is as good as one that was dialled, whatever the link does meanwhile. Of two
-//! connections each end ends one that it dialled itself, if the other's key is lower. Where both ends know
-//! of both, one is left; where an end takes one for a client's (NAT, two families), both are, and quiet.
+//! connections each end ends the one that it dialled itself: at once if the other's key is lower, and
+//! otherwise if the peer does not do so, as it takes this one for a client's (NAT, two families).
 
 mod dialogue;
 mod guard;
@@ -24,9 +24,11 @@ mod said;
 
 pub(crate) use dialogue::ANSWERED_BACK;
 pub use dialogue::{AWAITED, Dialogue, GREETING, Heard, Manners, Unsayable};
+pub use guard::Suspicion;
 
 use crate::deadlines::Moment;
 use fastrand::Rng;
+use std::cmp::Ordering;
 use std::time::Duration;
 
 /// How long a link must last for its failures to be forgotten.
@@ -36,6 +38,8 @@ const EXPECT: Duration = Duration::from_secs(2);
 /// How often in a row it may not come before another port is dialled from: what is in the way is then the
 /// rest of an old connection.
 const ORPHANS: u32 = 3;
+/// How long the peer may take to end a connection that it made, because of one that was dialled.
+const GRACE: Duration = Duration::from_secs(3);
 /// How many times the shortest wait the first ceiling is: a thousand links that are lost at once come back
 /// over three seconds.
 const SPREAD: u32 = 3;
@@ -238,11 +242,8 @@ impl<K: Ord> Link<K> {
     /// What is wanted next.
     #[must_use]
     pub fn poll_action(&self, now: Moment) -> Action {
-        let lives = || self.connections.iter().filter(|one| !one.ending);
-        // one that the peer made is for the peer to end: it may know of no other
-        let is_needless = |one: &&Connection<K>| one.dialled && lives().any(|other| other.key < one.key);
-        if let Some(needless) = lives().find(is_needless) {
-            return Action::End(needless.number);
+        if let Some((_, needless)) = self.needless().filter(|(when, _)| *when <= now) {
+            return Action::End(needless);
         }
         match self.stage {
             Stage::Waiting(until) if until <= now => Action::Dial { from_any_port: self.orphans >= ORPHANS },
@@ -255,8 +256,24 @@ impl<K: Ord> Link<K> {
     pub fn poll_timeout(&self) -> Moment {
         match self.stage {
             Stage::Waiting(until) | Stage::Expecting(until) => until,
-            Stage::Dialling | Stage::Linked | Stage::Done => Moment::NEVER,
+            Stage::Linked => self.needless().map_or(Moment::NEVER, |(when, _)| when),
+            Stage::Dialling | Stage::Done => Moment::NEVER,
         }
+    }
+
+    /// The connection that is to be ended next, as there is another, and when.
+    ///
+    /// One that the peer made is for the peer to end, as it may know of no other. Of one that was dialled the
+    /// peer may not know that it is a link, so where the other end has to go, it is given a while for that.
+    fn needless(&self) -> Option<(Moment, u64)> {
+        let lives = || self.connections.iter().filter(|one| !one.ending);
+        let pairs = lives().filter(|one| one.dialled).flat_map(|one| lives().map(move |other| (one, other)));
+        let due = pairs.filter_map(|(one, other)| match other.key.cmp(&one.key) {
+            Ordering::Less => Some((Moment::from_millis(0), one.number)),
+            Ordering::Greater if !other.dialled => Some((one.since.max(other.since).after(GRACE), one.number)),
+            Ordering::Equal | Ordering::Greater => None,
+        });
+        due.min()
     }
 
     fn wait(&mut self, now: Moment) {
@@ -334,11 +351,13 @@ mod tests {
 
     /// r-other: a link that only this end knew was kept, and each that the peer made was ended for it, for ever.
     #[test]
-    fn a_connection_that_the_peer_made_is_for_the_peer_to_end() {
+    fn what_the_peer_made_is_for_the_peer_to_end() {
         let mut link = link();
         link.handle_connection(10, 3, true, at(0));
         link.handle_connection(11, 5, false, at(0));
         assert_eq!((link.poll_action(at(0)), link.connection()), (Action::Wait, Some(10)));
+        assert_eq!(link.poll_timeout(), at(3000));
+        assert_eq!(link.poll_action(at(3000)), Action::End(10), "the peer takes it for a client's");
         link.handle_connection(12, 2, false, at(0));
         assert_eq!((link.poll_action(at(0)), link.connection()), (Action::End(10), Some(12)));
     }

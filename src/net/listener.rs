@@ -8,7 +8,7 @@ use super::plain;
 use log::Level;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
-use std::net::{SocketAddr, ToSocketAddrs};
+use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
@@ -196,6 +196,20 @@ impl Listening {
     #[must_use]
     pub fn local(&self) -> &Local {
         &self.local
+    }
+
+    /// The addresses of both families that it stands for: one of all IPv6 addresses may take IPv4 as well, as
+    /// what systemd passes does by default.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<Local> {
+        let mut all = vec![self.local.clone()];
+        if let Local::Tcp(SocketAddr::V6(own)) = self.local
+            && own.ip().is_unspecified()
+            && sockopt::ipv6_v6only(&self.socket) == Ok(false)
+        {
+            all.push(Local::Tcp(SocketAddr::new(Ipv4Addr::UNSPECIFIED.into(), own.port())));
+        }
+        all
     }
 
     /// Where it comes from.

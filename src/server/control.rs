@@ -171,7 +171,8 @@ impl Control {
         self.state().take_over(&plan, drain);
         let now = self.addresses();
         // it ends before the server does
-        let _ = inner.links.post(Told::Peers(std::mem::take(&mut plan.peers), now.clone()));
+        let listening = plan.listeners();
+        let _ = inner.links.post(Told::Peers(std::mem::take(&mut plan.peers), listening));
         let without = |all: &[Local], others: &[Local]| -> Vec<Local> {
             all.iter().filter(|local| !others.contains(local)).cloned().collect()
         };

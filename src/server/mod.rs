@@ -166,7 +166,7 @@ impl Server {
 
         let mut state = State::new(drain.clone());
         state.take_over(&plan, drain);
-        let listening = plan.doors.iter().map(|door| door.listening.local().clone()).collect();
+        let listening = plan.listeners();
         let post = told.0.clone();
         let mut links = Links::new(links_poll, told, intake, directory, sheets.clone(), Arc::clone(&orders));
         // before anybody is accepted, so that peers are known

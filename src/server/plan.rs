@@ -7,7 +7,7 @@ use super::peers::Peer;
 use super::settings::{self, Listener, Refused, Settings};
 use crate::metrics::Tally;
 use crate::net::acceptor::Door;
-use crate::net::address::Address;
+use crate::net::address::{Address, Local};
 use crate::net::links::{Peering, SourcePort};
 use crate::net::listener::{self, Listening, Origin, Pool};
 use crate::net::{descriptors, plain};
@@ -88,6 +88,11 @@ impl Plan {
         Ok(Plan { doors, options, services, idle, leaving, max_connections, peers })
     }
 
+    /// All addresses that this daemon listens on.
+    pub(super) fn listeners(&self) -> Vec<Local> {
+        self.doors.iter().flat_map(|door| door.listening.addresses()).collect()
+    }
+
     /// Sets the options of all sockets, and lets go of those that are not listened on any more, with
     /// their paths; from this point on things are changed.
     pub(super) fn begin(&mut self) {
@@ -112,7 +117,7 @@ fn peering(peer: &Peer, doors: &[Door], options: &[listener::Options]) -> Option
         host,
         port,
         service: Arc::clone(&door.service),
-        sockets: own().map(|(door, _)| door.listening.local().clone()).collect(),
+        sockets: own().flat_map(|(door, _)| door.listening.addresses()).collect(),
         options: options.clone(),
         source_port: peer.source_port,
         retry: peer.retry.clone(),

@@ -6,7 +6,7 @@
 use super::{Desk, EndReason, Session, Stage};
 use crate::deadlines::Moment;
 use crate::framing::{Framing, Input, Messages, OnLong, Piece, Rest};
-use crate::link::{ANSWERED_BACK, Dialogue, Heard, Unsayable};
+use crate::link::{ANSWERED_BACK, Dialogue, Heard, Suspicion, Unsayable};
 use crate::transform::{Memories, Scratch, Text};
 
 /// Bytes that may be unsent when something more is said.
@@ -81,6 +81,12 @@ impl Session {
         }
         let answer = self.answer(&mut [], true, desk, now);
         self.behind_unsent(answer)
+    }
+
+    /// What was learnt of the other end, if it is a peer.
+    #[must_use]
+    pub fn suspicion(&self) -> Option<Suspicion> {
+        self.dialogue().map(Dialogue::suspicion)
     }
 
     /// What came of what was said to the peer since this was asked last.
@@ -240,7 +246,7 @@ mod tests {
     /// A session that has dialled and greeted.
     fn greeted(mut session: Session, manners: Manners) -> Session {
         let greeting = Some(Template::parse("Hello").unwrap());
-        let dialogue = Dialogue::dialled(Manners { greeting, ..manners }, Duration::ZERO, START);
+        let dialogue = Dialogue::dialled(Manners { greeting, ..manners }, Duration::ZERO, Suspicion::default(), START);
         session.handle_link(dialogue);
         let mut desk = Desk::default();
         let greeting = session.handle_opened(&mut desk, START).to_vec();
@@ -420,7 +426,8 @@ mod tests {
             // it lives
             assert_eq!(answer(&mut session, b"x\n", now), "");
             assert_eq!(answer(&mut session, b"y\n", now.after(Duration::from_millis(500))), "");
-            assert_eq!(session.unsent(), b"X\nY\n");
+            assert_eq!(answer(&mut session, b"z\n", now.after(Duration::from_millis(700))), "");
+            assert_eq!(session.unsent(), b"X\nY\nZ\n");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::sheet::Sheet;
 use crate::deadlines::Moment;
-use crate::link::{Dialogue, Manners};
+use crate::link::{Dialogue, Manners, Suspicion};
 use crate::net::stream::Peer;
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
@@ -19,8 +19,8 @@ pub struct Linkage {
     pub(in crate::net) sheet: Arc<Sheet>,
     /// How it is treated.
     pub(in crate::net) manners: Manners,
-    /// How long it took to dial; none if the peer did.
-    pub(in crate::net) dialled: Option<Duration>,
+    /// How long it took to dial, and what was learnt of the peer before; none if the peer dialled.
+    pub(in crate::net) dialled: Option<(Duration, Suspicion)>,
 }
 
 impl Linkage {
@@ -32,7 +32,7 @@ impl Linkage {
     /// What the session of the connection is told.
     pub(in crate::net) fn dialogue(&self, now: Moment) -> Dialogue {
         match self.dialled {
-            Some(round_trip) => Dialogue::dialled(self.manners.clone(), round_trip, now),
+            Some((round_trip, suspicion)) => Dialogue::dialled(self.manners.clone(), round_trip, suspicion, now),
             None => Dialogue::accepted(self.manners.clone()),
         }
     }
@@ -55,7 +55,7 @@ impl Directory {
             return None;
         }
         let peers = self.peers.lock().unwrap_or_else(PoisonError::into_inner);
-        let found = peers.get(&(from.ip(), from.port()))?;
+        let found = peers.get(&(from.ip().to_canonical(), from.port()))?;
         found.iter().find(|linkage| linkage.sheet.via == via).cloned().map(Box::new)
     }
 

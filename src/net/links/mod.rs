@@ -22,7 +22,7 @@ use super::poll::Poll;
 use super::throttle::Throttle;
 use super::worker::Arrival;
 use crate::deadlines::{Deadlines, Moment};
-use crate::link::{Manners, Retry};
+use crate::link::{Manners, Retry, Suspicion};
 use crate::session::{EndReason, Service};
 use peer::Peer;
 use resolver::{Found, Resolver};
@@ -85,6 +85,8 @@ pub enum Told {
         connection: u64,
         /// Why.
         reason: EndReason,
+        /// What was learnt of the peer, where this daemon dialled.
+        suspicion: Option<Suspicion>,
     },
     /// What was found out about a peer's name.
     Found(u64, Found),
@@ -222,9 +224,9 @@ impl Links {
             if let Ok(key) = u32::try_from(key) {
                 self.deadlines.set(key, peer.deadline, Moment::NEVER);
             }
-            log::info!(peer = peer.name(); "no peer any more");
             self.directory.remove(key);
             for connection in peer.connections() {
+                log::info!(peer = peer.name(), connection, reason = EndReason::PeerRemoved.word(); "link ended");
                 self.send(|| Errand::Unlink(connection, EndReason::PeerRemoved));
             }
         }
@@ -240,8 +242,8 @@ impl Links {
                 }
                 self.with(key, |peer, links, now| peer.handle_link(connection, ends, dialled, links, now));
             }
-            Told::Ended { key, connection, reason } => {
-                self.with(key, |peer, links, now| peer.handle_end(connection, reason, links, now));
+            Told::Ended { key, connection, reason, suspicion } => {
+                self.with(key, |peer, links, now| peer.handle_end(connection, reason, suspicion, links, now));
             }
             Told::Found(key, found) => {
                 let tell = self.tell();

@@ -6,7 +6,7 @@ use super::resolver::{Found, literal};
 use super::sheet::{Dialled, Known, LinkState, LinkedBy, Sheet};
 use super::{Links, PACE, Peering};
 use crate::deadlines::Moment;
-use crate::link::{Action, Link, Stage};
+use crate::link::{Action, Link, Stage, Suspicion};
 use crate::net::address::Address;
 use crate::net::errands::Errand;
 use crate::net::poll::Interest;
@@ -36,6 +36,8 @@ pub(super) struct Peer {
     addresses: Vec<SocketAddr>,
     attempt: Option<Attempt>,
     linked: Vec<LinkedBy>,
+    /// What was learnt of it.
+    suspicion: Suspicion,
     /// Why there is no link.
     why: Option<String>,
     /// What of that was told last.
@@ -72,6 +74,7 @@ impl Peer {
             peering,
             attempt: None,
             linked: Vec::new(),
+            suspicion: Suspicion::default(),
             why: None,
             told: None,
             queued: false,
@@ -103,6 +106,8 @@ impl Peer {
     pub(super) fn renew(&mut self, peering: Peering, directory: &Directory, now: Moment) {
         self.link.handle_settings(peering.retry.clone(), peering.manners.once, now);
         self.peering = peering;
+        // with other steps there may be no loop any more
+        self.suspicion = Suspicion::default();
         directory.set(&self.linkage(None), &self.addresses);
     }
 
@@ -234,7 +239,7 @@ impl Peer {
                 let greets = self.peering.manners.greeting.as_ref().is_some_and(|greeting| greeting.wants_context());
                 let wants = greets || service.pipeline.wants_context();
                 let context = wants.then(|| Box::new(stream.context(&peer, &service.name, id)));
-                let link = Some(Box::new(self.linkage(Some(connected.round_trip))));
+                let link = Some(Box::new(self.linkage(Some((connected.round_trip, self.suspicion)))));
                 links.bring(Arrival { id, stream, peer, service, context, link });
             }
             Err(failure) if failure.result == Dialled::Taken => self.expect(to, links, now),
@@ -276,7 +281,15 @@ impl Peer {
     }
 
     /// Takes that a connection has ended.
-    pub(super) fn handle_end(&mut self, connection: u64, reason: EndReason, links: &mut Links, now: Moment) {
+    pub(super) fn handle_end(
+        &mut self,
+        connection: u64,
+        reason: EndReason,
+        suspicion: Option<Suspicion>,
+        links: &mut Links,
+        now: Moment,
+    ) {
+        self.suspicion = suspicion.unwrap_or(self.suspicion);
         self.linked.retain(|linked| linked.connection != connection);
         self.link.handle_end(connection, reason == EndReason::ExchangeDone, now);
         let (peer, reason, tell) = (self.name(), reason.word(), links.may_tell());
@@ -330,7 +343,7 @@ impl Peer {
         }
     }
 
-    fn linkage(&self, dialled: Option<Duration>) -> Linkage {
+    fn linkage(&self, dialled: Option<(Duration, Suspicion)>) -> Linkage {
         let manners = self.peering.manners.clone();
         Linkage { key: self.key, sheet: Arc::clone(&self.sheet), manners, dialled }
     }

@@ -4,7 +4,7 @@
 
 use super::{Connection, Worker, answer_with};
 use crate::deadlines::Moment;
-use crate::link::{AWAITED, GREETING, Heard, Unsayable};
+use crate::link::{AWAITED, GREETING, Heard, Suspicion, Unsayable};
 use crate::net::errands::Reply;
 use crate::net::links::{Linkage, Told};
 use crate::net::stream::Peer;
@@ -30,6 +30,8 @@ pub(super) struct LinkEnd {
     counted: u64,
     /// Whether a loop was told of.
     told: bool,
+    /// What was learnt of the peer, as long as its session knew.
+    suspicion: Option<Suspicion>,
 }
 
 /// A text that was said.
@@ -49,7 +51,7 @@ impl LinkEnd {
         session.handle_link(linkage.dialogue(now));
         let greeting = Awaited { by: GREETING, at: Instant::now(), answer: None, others: 0 };
         let counted = session.messages();
-        LinkEnd { linkage, awaiting: vec![greeting], said: GREETING, counted, told: false }
+        LinkEnd { linkage, awaiting: vec![greeting], said: GREETING, counted, told: false, suspicion: None }
     }
 
     /// Takes that a text is said for somebody, who is told what comes of it; gives the number for it.
@@ -71,6 +73,9 @@ impl LinkEnd {
         if messages > self.counted {
             sheet.count_messages(messages - self.counted, now);
             self.counted = messages;
+        }
+        if self.linkage.is_dialled() {
+            self.suspicion = session.suspicion().or(self.suspicion);
         }
         let peer = sheet.name.as_str();
         for heard in session.take_heard() {
@@ -130,7 +135,7 @@ impl Worker {
         for answer in link.awaiting.iter().filter_map(|awaited| awaited.answer.as_ref()) {
             let _ = answer.send(Reply::Ended(reason));
         }
-        let _ = self.links.post(Told::Ended { key: link.linkage.key, connection, reason });
+        let _ = self.links.post(Told::Ended { key: link.linkage.key, connection, reason, suspicion: link.suspicion });
     }
 
     /// Says `text` over the link with the number `id`, if it is here; `answer` is told what comes of it.
@@ -154,9 +159,13 @@ impl Worker {
     /// Makes a connection that came from `address` before anybody knew whose it is the link to that peer.
     pub(super) fn adopt(&mut self, address: SocketAddr, linkage: &Linkage) {
         let now = self.poll.now();
+        let comes_from = |peer: &Peer| match peer {
+            Peer::Tcp(from) => (from.ip().to_canonical(), from.port()) == (address.ip(), address.port()),
+            Peer::Unix => false,
+        };
         let is_meant = |connection: &Connection| {
             connection.link.is_none()
-                && connection.peer == Peer::Tcp(address)
+                && comes_from(&connection.peer)
                 && connection.session.service().name == linkage.sheet.via
         };
         let Some(key) = self.table.iter().find(|(_, connection)| is_meant(connection)).map(|(key, _)| key) else {

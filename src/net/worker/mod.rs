@@ -6,13 +6,14 @@
 //! per report is enough, neither a FIN that came with the data nor an urgent byte that cut a read
 //! short can be missed, and a connection uses at most one read buffer of each turn.
 
+mod errands;
 mod link_end;
 
 use crate::deadlines::{Clock, Deadlines, Moment};
 use crate::metrics::Counter;
 use crate::net::access::{Access, Records};
 use crate::net::admission::Admission;
-use crate::net::errands::{Errand, Listed};
+use crate::net::errands::Errand;
 use crate::net::links::{Linkage, Told};
 use crate::net::mailbox::{Mailbox, Post};
 use crate::net::orders::{Drain, Orders};
@@ -254,32 +255,6 @@ impl Worker {
         }
     }
 
-    fn run_errand(&mut self, errand: Errand) {
-        let now = self.poll.now();
-        // whoever asked may have waited long enough
-        match errand {
-            Errand::List(answer) => {
-                let _ = answer.send(self.table.iter().map(|(_, connection)| connection.listed(now)).collect());
-            }
-            Errand::Kill(id, answer) => {
-                let key = self.find(id);
-                if let Some((key, connection)) = key.and_then(|key| Some((key, self.table.get_mut(key)?))) {
-                    connection.session.handle_stop(EndReason::Killed);
-                    self.settle(key);
-                }
-                let _ = answer.send(key.is_some());
-            }
-            Errand::Say(id, text, answer) => self.say(id, &text, answer),
-            Errand::Adopt(address, linkage) => self.adopt(address, &linkage),
-            Errand::Unlink(id, reason) => self.unlink(id, reason),
-        }
-    }
-
-    /// The key of the connection with this number.
-    fn find(&self, id: u64) -> Option<usize> {
-        self.table.iter().find(|(_, connection)| connection.id == id).map(|(key, _)| key)
-    }
-
     fn welcome(&mut self, arrival: Arrival) {
         let now = self.poll.now();
         let service = self.service_of(&arrival);
@@ -502,20 +477,6 @@ impl Connection {
     /// before it.
     fn is_meant(&self, token: u64) -> bool {
         token >> 32 == self.id & u64::from(u32::MAX)
-    }
-
-    fn listed(&self, now: Moment) -> Listed {
-        Listed {
-            id: self.id,
-            peer: self.peer.clone(),
-            service: Arc::clone(self.session.shared_service()),
-            age: now.since(self.session.opened()),
-            quiet: now.since(self.session.moved()),
-            received: self.session.received(),
-            sent: self.session.sent(),
-            messages: self.session.messages(),
-            state: self.session.state(),
-        }
     }
 }
 

@@ -1,0 +1,93 @@
+//! What a session waits for, for how long, and what happens when it waited in vain.
+//!
+//! What time it is, it is told.
+
+use super::{Desk, EndReason, LINGER, Session, Stage};
+use crate::deadlines::Moment;
+use crate::framing::Framing;
+use crate::link::Dialogue;
+use std::time::Duration;
+
+/// What a deadline is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Due {
+    /// What the steps hold back is given as it is; the connection goes on.
+    FlushTail,
+    /// What the loop guard holds back is sent.
+    Release,
+    /// It is answered as at the end of input.
+    Finish(EndReason),
+    /// It ends although the client may still be sending.
+    End(EndReason),
+    /// It ends, and what is unsent is dropped.
+    Reset(EndReason),
+    /// The client was waited for long enough.
+    Close,
+}
+
+impl Session {
+    /// Takes that time has passed, and gives an answer as [`handle_input`](Self::handle_input)
+    /// does; does nothing when no deadline is due.
+    pub fn handle_timeout<'d>(&mut self, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        let Some((moment, due)) = self.due() else { return &[] };
+        if moment > now {
+            return &[];
+        }
+        match due {
+            Due::FlushTail => {
+                self.moved = now;
+                let answer = self.answer(&mut [], true, desk, now);
+                return self.mind_answer(answer, 1, false, now);
+            }
+            Due::Release => self.handle_silence(now),
+            Due::Finish(reason) => return self.finish(reason, desk, now),
+            Due::End(reason) => self.begin_ending(reason),
+            Due::Reset(reason) => self.end_at_once(reason, true),
+            Due::Close => self.stage = Stage::Ended { reset: false },
+        }
+        &[]
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) is to be called, if nothing happens before;
+    /// [`Moment::NEVER`] when it need not be.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Moment {
+        self.due().map_or(Moment::NEVER, |(moment, _)| moment)
+    }
+
+    /// The earliest deadline, and what it is for.
+    fn due(&self) -> Option<(Moment, Due)> {
+        let limits = self.waits();
+        let after = |since: Moment, wait: Option<Duration>, due| wait.map(|wait| (since.after(wait), due));
+        match self.stage {
+            Stage::Ended { .. } => None,
+            Stage::Lingering { .. } => after(self.moved, Some(LINGER), Due::Close),
+            _ if !self.unsent().is_empty() || (self.is_in_hand() && !self.waits_for_release()) => {
+                after(self.moved, limits.write_timeout, Due::Reset(EndReason::WriteTimeout))
+            }
+            Stage::Answering | Stage::Ending => None,
+            Stage::Open => {
+                let held = self.held.as_deref();
+                // while nothing is read, the rest of a message has no way to come
+                let begun = held.and_then(|held| held.begun).filter(|_| !self.waits_for_release());
+                let unfinished = match self.service.framing {
+                    Framing::Stream => Due::FlushTail,
+                    Framing::Messages(_) => Due::End(EndReason::MessageTimeout),
+                };
+                let drain = held.and_then(|held| held.drain);
+                // a peer may be silent for as long as it likes
+                let idle = limits.idle_timeout.filter(|_| self.dialogue().is_none());
+                let held_until = self.dialogue().map(Dialogue::held_until).filter(|until| *until != Moment::NEVER);
+                [
+                    after(self.moved, idle, Due::Finish(EndReason::IdleTimeout)),
+                    held_until.map(|until| (until, Due::Release)),
+                    begun.and_then(|begun| after(begun, limits.message_timeout, unfinished)),
+                    drain.map(|(from, idle)| (from.max(self.moved).after(idle), Due::Finish(EndReason::Drained))),
+                ]
+                .into_iter()
+                .flatten()
+                .min_by_key(|(moment, _)| *moment)
+            }
+        }
+    }
+}
