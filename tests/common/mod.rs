@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses its part of this")]
 
+pub mod ports;
+
 use serde::de::DeserializeSeed;
 use shoutd::config::Folder;
 use shoutd::transform::{Choice, Options, Site, StepSeed};

@@ -5,7 +5,7 @@ pub use crate::common::{PATIENCE, eventually};
 use rustix::process::{Pid, Signal};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use tempfile::TempDir;
@@ -53,6 +53,13 @@ impl Process {
             }
         });
         Process { child, folder, said }
+    }
+
+    /// Runs the program as a user does who has this daemon's configuration.
+    pub fn shoutd(&self, words: &[&str]) -> Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_shoutd"));
+        command.args(words).arg("-c").arg(self.folder.path().join("config.toml"));
+        command.env("RUNTIME_DIRECTORY", self.folder.path()).output().unwrap()
     }
 
     /// What it has said so far.
@@ -109,7 +116,8 @@ impl Process {
         assert_eq!(self.wait().code(), Some(0), "{:?}", self.said());
         self.await_line("stopped: ");
         for line in self.said() {
-            assert!(!line.contains("ERROR") && !line.contains("panicked"), "{line}");
+            let faults = ["ERROR", "\"level\":\"error\"", "panicked"];
+            assert!(!faults.iter().any(|fault| line.contains(fault)), "{line}");
         }
     }
 }

@@ -5,13 +5,17 @@
 #[path = "../common/mod.rs"]
 mod common;
 mod harness;
+mod links;
 
 mod admin; // status, metrics, the page, orders by the control socket
 mod clients; // netcat, socat, the blog's own client
 mod control; // the verbs that talk to a running daemon
 mod cookbook; // the recipes under config/cookbook
+mod hostile_peers; // garbage, floods, deafness, resets, flapping, SIGKILL
 mod log; // formats, access records, what hostile bytes become
 mod overload; // too many clients, too few descriptors, a log that nobody reads
+mod peers; // daemons that are each other's peers
+mod peers_clients; // netcat, ncat, socat and the blog's programs as peers
 mod peers_verbs; // the verbs that show peers and talk to them
 mod reload; // SIGHUP: edited files, broken files, under load
 mod service; // what systemd sees: the notify socket, the watchdog, passed sockets

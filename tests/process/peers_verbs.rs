@@ -43,18 +43,6 @@ fn somebody(says: &'static str, then_leaves: bool) -> SocketAddr {
 }
 
 impl Process {
-    fn peer(&self, name: &str) -> Value {
-        let (status, body) = self.control("GET", "/peers");
-        assert_eq!(status, 200);
-        let peers: Vec<Value> = serde_json::from_str(&body).unwrap();
-        peers.into_iter().find(|peer| peer["name"] == name).unwrap_or_default()
-    }
-
-    #[track_caller]
-    fn await_peer(&self, name: &str, state: &str) {
-        eventually(&format!("{name} is {state}"), || self.peer(name)["state"] == state);
-    }
-
     #[track_caller]
     fn await_refused(&self, name: &str) {
         eventually(&format!("{name} was dialled"), || self.peer(name)["dials"]["refused"].as_u64() > Some(0));

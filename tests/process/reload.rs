@@ -30,7 +30,7 @@ impl Process {
     }
 
     /// Reloads with `config`, and gives the line that says what came of it.
-    fn reload(&self, config: &str) -> String {
+    pub fn reload(&self, config: &str) -> String {
         self.configure(config);
         self.hang_up()
     }
@@ -51,7 +51,7 @@ impl Process {
         fs::read_dir(format!("/proc/{}/{what}", self.child.id())).unwrap().count()
     }
 
-    fn resident_kib(&self) -> i64 {
+    pub fn resident_kib(&self) -> i64 {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
