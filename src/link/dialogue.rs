@@ -93,8 +93,10 @@ pub struct Dialogue {
     said: VecDeque<Said>,
     /// What came and may become an answer.
     begun: Vec<u8>,
-    /// Whether what is read next was there already when the last read was full.
+    /// Whether what is read next was there already, as the last read was full.
     waiting: bool,
+    /// Whether something came in lock-step and is not answered yet, as a long message is read in pieces.
+    in_step: bool,
     heard: Vec<Heard>,
     /// Whether the answer to the greeting is being answered.
     pub(crate) answering_back: bool,
@@ -120,6 +122,7 @@ impl Dialogue {
             said: VecDeque::new(),
             begun: Vec::new(),
             waiting: false,
+            in_step: false,
             heard: Vec::new(),
             answering_back: false,
         }
@@ -241,18 +244,20 @@ impl Dialogue {
         !self.begun.is_empty()
     }
 
-    /// Takes that a read came, which was `full`; gives whether what is held back is to be sent.
-    pub(crate) fn handle_arrival(&mut self, full: bool, now: Moment) -> Arrived {
-        let was_waiting = std::mem::replace(&mut self.waiting, full);
+    /// Takes that a read came, which was `full`; gives whether that shows that the other end lives, so that what
+    /// is held back is to be sent.
+    pub(crate) fn handle_arrival(&mut self, full: bool, now: Moment) -> bool {
+        self.in_step |= !std::mem::replace(&mut self.waiting, full);
         let lives = self.guard.as_mut().is_some_and(|guard| guard.handle_arrival(now));
         if lives {
             self.room = HELD.0;
         }
-        Arrived { waiting: was_waiting, lives }
+        lives
     }
 
     /// Takes that so many messages were answered; gives whether the answers are to be held back.
-    pub(crate) fn handle_turn(&mut self, messages: u64, waiting: bool, now: Moment) -> bool {
+    pub(crate) fn handle_turn(&mut self, messages: u64, now: Moment) -> bool {
+        let waiting = !std::mem::take(&mut self.in_step);
         self.guard.as_mut().is_some_and(|guard| guard.handle_turn(messages, waiting, now))
     }
 
@@ -306,13 +311,4 @@ impl Dialogue {
     pub(crate) fn take_heard(&mut self) -> Vec<Heard> {
         std::mem::take(&mut self.heard)
     }
-}
-
-/// What a read tells.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrived {
-    /// Whether it was there already when the one before was made.
-    pub(crate) waiting: bool,
-    /// Whether it shows that the other end lives, so that what is held back is to be sent.
-    pub(crate) lives: bool,
 }

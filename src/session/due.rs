@@ -40,7 +40,7 @@ impl Session {
             Due::FlushTail => {
                 self.moved = now;
                 let answer = self.answer(&mut [], true, desk, now);
-                return self.mind_answer(answer, 1, false, now);
+                return self.mind_answer(answer, 1, now);
             }
             Due::Release => self.handle_silence(now),
             Due::Finish(reason) => return self.finish(reason, desk, now),

@@ -165,14 +165,14 @@ impl Session {
     /// be sent now.
     pub(super) fn mind_arrival<'d>(&mut self, answer: &'d [u8], messages: u64, full: bool, now: Moment) -> &'d [u8] {
         let Some(dialogue) = self.dialogue_mut() else { return answer };
-        let arrived = dialogue.handle_arrival(full, now);
+        let lives = dialogue.handle_arrival(full, now);
         if std::mem::take(&mut dialogue.answering_back) {
             self.await_answer(ANSWERED_BACK, answer, now);
         }
-        if arrived.lives {
+        if lives {
             self.send_held_back();
         }
-        let answer = self.mind_answer(answer, messages, arrived.waiting, now);
+        let answer = self.mind_answer(answer, messages, now);
         let is_over = |dialogue: &Dialogue| dialogue.is_once() && (dialogue.has_heard() || !answer.is_empty());
         if self.dialogue().is_some_and(is_over) {
             self.begin_ending(EndReason::ExchangeDone);
@@ -181,12 +181,12 @@ impl Session {
     }
 
     /// Takes that `answer` is to be sent to so many messages, and gives what of it is to be sent now.
-    pub(super) fn mind_answer<'d>(&mut self, answer: &'d [u8], messages: u64, waiting: bool, now: Moment) -> &'d [u8] {
+    pub(super) fn mind_answer<'d>(&mut self, answer: &'d [u8], messages: u64, now: Moment) -> &'d [u8] {
         let Some(dialogue) = self.dialogue_mut() else { return answer };
         if answer.is_empty() {
             return answer;
         }
-        if dialogue.handle_turn(messages, waiting, now) {
+        if dialogue.handle_turn(messages, now) {
             dialogue.hold(answer);
             return &[];
         }
