@@ -280,7 +280,7 @@ impl Peer {
         self.link.handle_connection(connection, (local.min(remote), local.max(remote)), dialled, now);
         self.linked.push(linked);
         (self.why, self.told) = (None, None);
-        if self.may_tell(now) {
+        if self.may_tell(dialled, now) {
             log::info!(peer = self.name(), address:% = remote, connection, dialled; "linked");
         }
     }
@@ -288,9 +288,10 @@ impl Peer {
     /// Takes that a connection has ended.
     pub(super) fn handle_end(&mut self, connection: u64, reason: EndReason, suspicion: Option<Suspicion>, now: Moment) {
         self.suspicion = suspicion.unwrap_or(self.suspicion);
+        let dialled = self.linked.iter().any(|linked| linked.connection == connection && linked.dialled);
         self.linked.retain(|linked| linked.connection != connection);
         self.link.handle_end(connection, reason == EndReason::ExchangeDone, now);
-        let tell = self.may_tell(now);
+        let tell = self.may_tell(dialled, now);
         let (peer, reason) = (self.name(), reason.word());
         match self.link.stage() {
             Stage::Waiting(until) => {
@@ -304,9 +305,12 @@ impl Peer {
         }
     }
 
-    /// Whether it is told of now that the link comes or goes: a peer that lets it do so all the time shall not
-    /// fill the log.
-    fn may_tell(&mut self, now: Moment) -> bool {
+    /// Whether it is told of now that the link comes or goes: a peer that makes one all the time shall not fill
+    /// the log. Dials are few by themselves.
+    fn may_tell(&mut self, dialled: bool, now: Moment) -> bool {
+        if dialled {
+            return true;
+        }
         let Some(kept_back) = self.changes.pass(now) else { return false };
         if kept_back > 0 {
             log::info!(peer = self.name(); "its link came and went {kept_back} times more than this log has lines for");
