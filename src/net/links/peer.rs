@@ -292,13 +292,13 @@ impl Peer {
         self.linked.retain(|linked| linked.connection != connection);
         self.link.handle_end(connection, reason == EndReason::ExchangeDone, now);
         let tell = self.may_tell(dialled, now);
-        let (peer, reason) = (self.name(), reason.word());
+        let (peer, end, reason) = (self.name(), reason, reason.word());
         match self.link.stage() {
             Stage::Waiting(until) => {
                 if tell {
                     log::info!(peer, connection, reason, next_try_seconds = seconds(until.since(now)); "link ended");
                 }
-                self.why = Some(format!("it ended: {reason}"));
+                self.why = Some(why(end).to_owned());
             }
             _ if tell => log::info!(peer, connection, reason; "link ended"),
             _ => {}
@@ -368,6 +368,18 @@ fn begin(to: SocketAddr, from_any_port: bool, peering: &Peering, links: &Links) 
     }
     let from = if from_any_port { None } else { Some(source(&peering.sockets, to)?) };
     Dial::begin(to, from, &peering.options)
+}
+
+/// Why a link ended, for people.
+fn why(end: EndReason) -> &'static str {
+    match end {
+        EndReason::ClientFin => "the peer ended it",
+        EndReason::ClientReset => "the peer reset it",
+        EndReason::ClientVanished => "the peer vanished",
+        EndReason::WriteTimeout => "the peer took no answers",
+        EndReason::Killed => "it was killed here",
+        other => other.word(),
+    }
 }
 
 /// As a quotient it is the number that is written with three decimals.

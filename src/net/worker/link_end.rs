@@ -56,6 +56,11 @@ impl LinkEnd {
         LinkEnd { linkage, awaiting: vec![greeting], said: GREETING, counted, told: false, suspicion: None }
     }
 
+    /// The peer's name.
+    pub(super) fn peer(&self) -> &str {
+        &self.linkage.sheet.name
+    }
+
     /// Takes that a text is said for somebody, who is told what comes of it; gives the number for it.
     pub(super) fn await_answer(&mut self, answer: Sender<Reply>) -> u64 {
         self.said += 1;
