@@ -80,11 +80,17 @@ fn lane(nth: usize, rounds: usize) -> Vec<Duration> {
     };
     let (mut a, mut b) = at_once();
     let mut took = Vec::new();
+    // the links that are over, though a daemon may not have come to know of it yet
+    let mut over = [None; 2];
+    let link = |daemon: &Daemon| daemon.control().peers().remove(0).linked.map(|linked| linked.connection);
     for round in 0..rounds {
         let begun = Instant::now();
         let told = || format!("{names:?}: {:?}", [&a, &b].map(|daemon| daemon.control().peers()));
         let end = begun + PATIENCE;
-        while !is_one(&sides, [&a, &b]) {
+        let is_over = |a: &Daemon, b: &Daemon| {
+            [a, b].map(link).iter().zip(over).any(|(now, over)| over.is_some() && *now == over)
+        };
+        while !is_one(&sides, [&a, &b]) || is_over(&a, &b) {
             assert!(Instant::now() < end, "not one link in round {round}: {}", told());
             thread::park_timeout(Duration::from_millis(1));
         }
@@ -103,14 +109,17 @@ fn lane(nth: usize, rounds: usize) -> Vec<Duration> {
                 b.control().stop();
                 drop((a, b));
                 (a, b) = at_once();
+                over = [None; 2];
             }
             // one, as after a crash or with a farewell
             2 => {
+                over = [None, link(&b)];
                 a.control().stop();
                 drop(a);
                 a = sides[0].start();
             }
             _ => {
+                over = [link(&a), None];
                 drop(b);
                 b = sides[1].start();
             }
