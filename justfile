@@ -18,9 +18,10 @@ ci:
 test-all:
     cargo test -- --include-ignored
 
-# sessions under many seeded worlds; SHOUTD_SEED=N replays one
-sim seeds="100000":
+# sessions under many seeded worlds, and networks of daemons; SHOUTD_SEED=N replays one
+sim seeds="100000" networks="10000":
     SHOUTD_SEEDS={{seeds}} cargo test --release --test simulation
+    SHOUTD_SEEDS={{networks}} cargo test --release --test links
 
 # reloads every 10 ms under load, so many
 soak reloads="1000":
