@@ -308,6 +308,7 @@ except OSError:
     print(len(taken), flush=True)
 time.sleep(1000)' > $WORK/taken &
     local holder=$!
+    disown
     check 'all ports are taken' within 5 test -s $WORK/taken
     starts a
     check 'who finds no free port is told' within 5 said a 'no link'
@@ -469,6 +470,7 @@ dials='' most='' # how many dials there were, and in the 100 ms in which they we
 # B is killed and comes back, and so do the links; the dials of that are counted.
 restarted() { # SECONDS it is away
     local watching
+    rm -f $WORK/dials
     from b python3 tests/network/dials.py a 5000 > $WORK/dials &
     watching=$!
     within 5 test -s $WORK/dials
