@@ -56,11 +56,11 @@ fn links(peer: &PeerReport) -> u64 {
     peer.dials[Dialled::Linked as usize]
 }
 
-/// Whether the loop goes round no more as quickly as it can: it is held back for many seconds, or ended its
-/// link so often that it is rarely dialled, or hangs, as both ends have more to say than the network takes.
+/// Whether the loop goes round no more as quickly as it can: it is held back for many seconds, whatever links
+/// it has ended, or hangs, as both ends have more to say than the network takes.
 fn is_settled(peer: &PeerReport) -> bool {
     let silent = peer.seen.is_some_and(|seen| seen > Duration::from_secs(4));
-    peer.loops >= 3 || links(peer) >= 3 || (silent && peer.linked.is_some())
+    peer.loops >= 3 || (silent && peer.linked.is_some())
 }
 
 fn cpu() -> Duration {

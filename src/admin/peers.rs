@@ -185,7 +185,7 @@ mod tests {
     fn linked(name: &str) -> PeerReport {
         let remote = "127.0.0.1:6000".parse().unwrap();
         PeerReport {
-            linked: Some(LinkedBy { connection: 7, remote, dialled: true }),
+            linked: Some(LinkedBy { connection: 7, remote, dialled: true, worker: 0 }),
             seen: Some(Duration::from_millis(1500)),
             round_trip: Some(Duration::from_micros(400)),
             messages: 1234,

@@ -16,8 +16,9 @@ pub const AWAITED: usize = 64;
 const AWAITED_FOR: Duration = Duration::from_secs(120);
 /// How many bytes these may have.
 const AWAITED_BYTES: usize = 256 * 1024;
-/// Bytes of answers that are held back before nothing more is read.
-const HELD: usize = 64 * 1024;
+/// Bytes of answers that are held back before nothing more is read: at first, and at most, as each time that
+/// so many come it is twice as much, so that whoever sends a whole file at once is not slow for long.
+const HELD: (usize, usize) = (1 << 20, 16 << 20);
 /// Bytes of a message that is told to those who await an answer.
 const TOLD: usize = 4096;
 
@@ -87,11 +88,15 @@ pub struct Dialogue {
     guard: Option<Guard>,
     /// Answers that are held back.
     held: Vec<u8>,
+    /// How many bytes of them there may be.
+    room: usize,
     said: VecDeque<Said>,
     /// What came and may become an answer.
     begun: Vec<u8>,
-    /// Whether what is read next was there already when the last read was full.
+    /// Whether what is read next was there already, as the last read was full.
     waiting: bool,
+    /// Whether something came in lock-step and is not answered yet, as a long message is read in pieces.
+    in_step: bool,
     heard: Vec<Heard>,
     /// Whether the answer to the greeting is being answered.
     pub(crate) answering_back: bool,
@@ -113,9 +118,11 @@ impl Dialogue {
             dialled: false,
             guard: None,
             held: Vec::new(),
+            room: HELD.0,
             said: VecDeque::new(),
             begun: Vec::new(),
             waiting: false,
+            in_step: false,
             heard: Vec::new(),
             answering_back: false,
         }
@@ -134,7 +141,8 @@ impl Dialogue {
     /// Takes that `text` is said by somebody; our own transform makes `transformed` of it.
     pub(crate) fn say(&mut self, by: u64, text: &[u8], transformed: Vec<u8>, now: Moment) {
         self.said.push_back(Said::new(by, text, transformed, now));
-        while self.said.len() > AWAITED || self.said.iter().map(Said::len).sum::<usize>() > AWAITED_BYTES {
+        let bytes = |said: &VecDeque<Said>| said.iter().map(Said::len).sum::<usize>();
+        while self.said.len() > AWAITED || (self.said.len() > 1 && bytes(&self.said) > AWAITED_BYTES) {
             self.said.pop_front();
         }
         self.handle_sent(now);
@@ -236,15 +244,20 @@ impl Dialogue {
         !self.begun.is_empty()
     }
 
-    /// Takes that a read came, which was `full`; gives whether what is held back is to be sent.
-    pub(crate) fn handle_arrival(&mut self, full: bool, now: Moment) -> Arrived {
-        let was_waiting = std::mem::replace(&mut self.waiting, full);
-        let lives = self.guard.as_mut().is_some_and(|guard| guard.handle_arrival(now)) && !self.held.is_empty();
-        Arrived { waiting: was_waiting, lives }
+    /// Takes that a read came, which was `full`; gives whether that shows that the other end lives, so that what
+    /// is held back is to be sent.
+    pub(crate) fn handle_arrival(&mut self, full: bool, now: Moment) -> bool {
+        self.in_step |= !std::mem::replace(&mut self.waiting, full);
+        let lives = self.guard.as_mut().is_some_and(|guard| guard.handle_arrival(now));
+        if lives {
+            self.room = HELD.0;
+        }
+        lives
     }
 
     /// Takes that so many messages were answered; gives whether the answers are to be held back.
-    pub(crate) fn handle_turn(&mut self, messages: u64, waiting: bool, now: Moment) -> bool {
+    pub(crate) fn handle_turn(&mut self, messages: u64, now: Moment) -> bool {
+        let waiting = !std::mem::take(&mut self.in_step);
         self.guard.as_mut().is_some_and(|guard| guard.handle_turn(messages, waiting, now))
     }
 
@@ -260,7 +273,7 @@ impl Dialogue {
 
     /// Whether so much is held back that nothing more is to be read.
     pub(crate) fn is_full(&self) -> bool {
-        self.held.len() >= HELD && self.is_holding()
+        self.held.len() >= self.room && self.is_holding()
     }
 
     /// Until when answers are held back.
@@ -270,6 +283,9 @@ impl Dialogue {
 
     /// Takes that nothing came while answers were held back.
     pub(crate) fn handle_silence(&mut self) {
+        if self.is_full() {
+            self.room = self.room.saturating_mul(2).min(HELD.1);
+        }
         if let Some(guard) = &mut self.guard {
             guard.handle_silence();
             self.heard.push(Heard::Loop { next: guard.next_hold() });
@@ -295,13 +311,4 @@ impl Dialogue {
     pub(crate) fn take_heard(&mut self) -> Vec<Heard> {
         std::mem::take(&mut self.heard)
     }
-}
-
-/// What a read tells.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Arrived {
-    /// Whether it was there already when the one before was made.
-    pub(crate) waiting: bool,
-    /// Whether it shows that the other end lives, so that what is held back is to be sent.
-    pub(crate) lives: bool,
 }

@@ -22,7 +22,7 @@ pub enum Errand {
     Kill(u64, Sender<bool>),
     /// Say a text to the peer that the connection with this number is the link to, and tell what comes
     /// of it.
-    Say(u64, Arc<[u8]>, Sender<Reply>),
+    Say(u64, Vec<u8>, Sender<Reply>),
     /// From now on the connection from this address is a link.
     Adopt(SocketAddr, Box<Linkage>),
     /// The link with this number is none any more, for a reason.

@@ -15,10 +15,12 @@ use crate::net::links::sheet::Sheets;
 use crate::net::listener::{Listening, Pool};
 use crate::net::mailbox::Post;
 use crate::net::orders::{Drain, Orders};
+use crate::net::poll::Poll;
 use crate::net::pulse::Pulse;
 use crate::net::worker;
 use crate::session::Service;
 use crossbeam_channel::unbounded;
+use std::io;
 use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
@@ -53,6 +55,15 @@ pub(super) struct Beat {
     pub(super) name: String,
     pub(super) pulse: Arc<Pulse>,
     pub(super) bell: Arc<Bell>,
+}
+
+impl Beat {
+    /// The signs of life of a thread of this name, and what it sleeps in.
+    pub(super) fn new(name: &str, clock: Clock) -> io::Result<(Beat, Poll)> {
+        let pulse = Arc::<Pulse>::default();
+        let (bell, poll) = Poll::new(clock, Arc::clone(&pulse))?;
+        Ok((Beat { name: name.to_owned(), pulse, bell }, poll))
+    }
 }
 
 /// What settings have made of the server.

@@ -58,7 +58,6 @@ use crate::net::listener::{Origin, Pool};
 use crate::net::mailbox::Mailbox;
 use crate::net::orders::Orders;
 use crate::net::plain;
-use crate::net::poll::Poll;
 use crate::net::pulse::Pulse;
 use crate::net::worker::{self, Worker};
 use control::{Beat, Inner, State};
@@ -131,31 +130,26 @@ impl Server {
         plan.begin();
 
         let clock = Clock::new(Instant::now());
-        let pulse = Arc::<Pulse>::default();
-        let (bell, poll) = Poll::new(clock, Arc::clone(&pulse))?;
+        let (accepting, accept_poll) = Beat::new("acceptor", clock)?;
+        let (linking, link_poll) = Beat::new("links", clock)?;
         let orders = Arc::<Orders>::default();
-        let (link_pulse, links_poll) = {
-            let pulse = Arc::<Pulse>::default();
-            (Arc::clone(&pulse), Poll::new(clock, pulse)?)
-        };
-        let (links_bell, links_poll) = links_poll;
-        let told = Mailbox::unbounded(Arc::clone(&links_bell));
-        let admission = Arc::new(Admission::new(plan.max_connections, Arc::clone(&bell)));
+        let (tell_links, told) = Mailbox::unbounded(Arc::clone(&linking.bell));
+        let admission = Arc::new(Admission::new(plan.max_connections, Arc::clone(&accepting.bell)));
         let access = Arc::<Access>::default();
         access.set(access_log);
         let read_max = plan.services.iter().map(|service| service.limits.buffer_size_max).max().unwrap_or(1);
         let worker = |n| {
             let (admission, orders, access) = (Arc::clone(&admission), Arc::clone(&orders), Arc::clone(&access));
-            Worker::new(n, read_max, admission, orders, access, told.0.clone(), clock)
+            Worker::new(n, read_max, admission, orders, access, tell_links.clone(), clock)
         };
         let workers: Vec<Worker> = (0..count).map(worker).collect::<Result<_, _>>()?;
         let handles: Vec<worker::Handle> = workers.iter().map(Worker::handle).collect();
         let accept_counters = Arc::<AcceptCounters>::default();
-        let (changes_in, changes) = Mailbox::new(CHANGES, Arc::clone(&bell));
+        let (changes_in, changes) = Mailbox::new(CHANGES, Arc::clone(&accepting.bell));
         let intake = Intake::new(handles.clone(), Arc::clone(&admission));
         let (directory, sheets) = (Arc::<Directory>::default(), Sheets::default());
         let acceptor = Acceptor::new(
-            poll,
+            accept_poll,
             plan.doors.clone(),
             changes,
             intake.clone(),
@@ -167,8 +161,8 @@ impl Server {
         let mut state = State::new(drain.clone());
         state.take_over(&plan, drain);
         let listening = plan.listeners();
-        let post = told.0.clone();
-        let mut links = Links::new(links_poll, told, intake, directory, sheets.clone(), Arc::clone(&orders));
+        let way = (tell_links.clone(), told);
+        let mut links = Links::new(link_poll, way, intake, directory, sheets.clone(), Arc::clone(&orders));
         // before anybody is accepted, so that peers are known
         links.set_peers(std::mem::take(&mut plan.peers), listening);
         let beat = |(n, handle): (usize, &worker::Handle)| Beat {
@@ -176,8 +170,7 @@ impl Server {
             pulse: Arc::clone(&handle.pulse),
             bell: Arc::clone(handle.post.bell()),
         };
-        let accepting = Beat { name: "acceptor".to_owned(), pulse: Arc::clone(&pulse), bell };
-        let linking = Beat { name: "links".to_owned(), pulse: Arc::clone(&link_pulse), bell: links_bell };
+        let (accept_pulse, link_pulse) = (Arc::clone(&accepting.pulse), Arc::clone(&linking.pulse));
         let control = Control(Arc::new(Inner {
             clock,
             orders,
@@ -187,7 +180,7 @@ impl Server {
             beats: handles.iter().enumerate().map(beat).chain([accepting, linking]).collect(),
             workers: handles,
             acceptor: changes_in,
-            links: post,
+            links: tell_links,
             sheets,
             changing: Mutex::default(),
             state: Mutex::new(state),
@@ -202,7 +195,7 @@ impl Server {
             let pulse = worker.handle().pulse;
             server.spawn(format!("worker-{n}"), pulse, &events_in, move || worker.run())?;
         }
-        server.spawn("acceptor".to_owned(), pulse, &events_in, move || acceptor.run())?;
+        server.spawn("acceptor".to_owned(), accept_pulse, &events_in, move || acceptor.run())?;
         server.spawn("links".to_owned(), link_pulse, &events_in, move || links.run())?;
         Ok(server)
     }

@@ -5,7 +5,6 @@ use crate::net::errands::{Errand, Reply};
 use crate::net::links::sheet::PeerReport;
 use crossbeam_channel::{Receiver, unbounded};
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// How many peers are named to whoever named none of them.
@@ -87,13 +86,11 @@ impl Control {
             return Err(Unsaid::Down { name, why, next_try });
         };
         let (tell, told) = unbounded();
-        let text: Arc<[u8]> = text.into();
-        let mut posted = true;
-        // one of them has it
-        for worker in &self.0.workers {
-            posted &= worker.errands.post(Errand::Say(linked.connection, Arc::clone(&text), tell.clone())).is_ok();
+        let errand = Errand::Say(linked.connection, text.to_vec(), tell);
+        match self.0.workers.get(linked.worker).map(|worker| worker.errands.post(errand)) {
+            Some(Ok(())) => Ok(told),
+            Some(Err(_)) | None => Err(Unsaid::Busy),
         }
-        if posted { Ok(told) } else { Err(Unsaid::Busy) }
     }
 }
 

@@ -8,6 +8,9 @@ use crate::framing::Framing;
 use crate::link::Dialogue;
 use std::time::Duration;
 
+/// How long the rest of what may become an answer is waited for, where nothing else says so.
+const BEGUN: Duration = Duration::from_secs(30);
+
 /// What a deadline is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
@@ -37,7 +40,7 @@ impl Session {
             Due::FlushTail => {
                 self.moved = now;
                 let answer = self.answer(&mut [], true, desk, now);
-                return self.mind_answer(answer, 1, false, now);
+                return self.mind_answer(answer, 1, now);
             }
             Due::Release => self.handle_silence(now),
             Due::Finish(reason) => return self.finish(reason, desk, now),
@@ -70,19 +73,24 @@ impl Session {
                 let held = self.held.as_deref();
                 // while nothing is read, the rest of a message has no way to come
                 let begun = held.and_then(|held| held.begun).filter(|_| !self.waits_for_release());
+                // what may become an answer is waited for, but not for ever
+                let is_begun = self.dialogue().is_some_and(Dialogue::has_begun);
+                let wait = limits.message_timeout.or(is_begun.then_some(BEGUN));
                 let unfinished = match self.service.framing {
                     Framing::Stream => Due::FlushTail,
                     Framing::Messages(_) => Due::End(EndReason::MessageTimeout),
                 };
                 let drain = held.and_then(|held| held.drain);
+                // what is not read yet would make a reset of a close
+                let drained = if self.waits_for_release() { Due::End } else { Due::Finish }(EndReason::Drained);
                 // a peer may be silent for as long as it likes
                 let idle = limits.idle_timeout.filter(|_| self.dialogue().is_none());
                 let held_until = self.dialogue().map(Dialogue::held_until).filter(|until| *until != Moment::NEVER);
                 [
                     after(self.moved, idle, Due::Finish(EndReason::IdleTimeout)),
                     held_until.map(|until| (until, Due::Release)),
-                    begun.and_then(|begun| after(begun, limits.message_timeout, unfinished)),
-                    drain.map(|(from, idle)| (from.max(self.moved).after(idle), Due::Finish(EndReason::Drained))),
+                    begun.and_then(|begun| after(begun, wait, unfinished)),
+                    drain.map(|(from, idle)| (from.max(self.moved).after(idle), drained)),
                 ]
                 .into_iter()
                 .flatten()

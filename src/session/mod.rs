@@ -310,11 +310,7 @@ impl Session {
         self.moved = now;
         let before = self.messages;
         let answer = self.answer(&mut [], self.stage == Stage::Answering, desk, now);
-        if self.stage == Stage::Answering {
-            answer
-        } else {
-            self.mind_answer(answer, self.messages - before, true, now)
-        }
+        if self.stage == Stage::Answering { answer } else { self.mind_answer(answer, self.messages - before, now) }
     }
 
     /// Takes that FIN was sent, as [`Action::ShutDown`] asked.

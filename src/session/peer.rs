@@ -165,14 +165,14 @@ impl Session {
     /// be sent now.
     pub(super) fn mind_arrival<'d>(&mut self, answer: &'d [u8], messages: u64, full: bool, now: Moment) -> &'d [u8] {
         let Some(dialogue) = self.dialogue_mut() else { return answer };
-        let arrived = dialogue.handle_arrival(full, now);
+        let lives = dialogue.handle_arrival(full, now);
         if std::mem::take(&mut dialogue.answering_back) {
             self.await_answer(ANSWERED_BACK, answer, now);
         }
-        if arrived.lives {
+        if lives {
             self.send_held_back();
         }
-        let answer = self.mind_answer(answer, messages, arrived.waiting, now);
+        let answer = self.mind_answer(answer, messages, now);
         let is_over = |dialogue: &Dialogue| dialogue.is_once() && (dialogue.has_heard() || !answer.is_empty());
         if self.dialogue().is_some_and(is_over) {
             self.begin_ending(EndReason::ExchangeDone);
@@ -181,12 +181,12 @@ impl Session {
     }
 
     /// Takes that `answer` is to be sent to so many messages, and gives what of it is to be sent now.
-    pub(super) fn mind_answer<'d>(&mut self, answer: &'d [u8], messages: u64, waiting: bool, now: Moment) -> &'d [u8] {
+    pub(super) fn mind_answer<'d>(&mut self, answer: &'d [u8], messages: u64, now: Moment) -> &'d [u8] {
         let Some(dialogue) = self.dialogue_mut() else { return answer };
         if answer.is_empty() {
             return answer;
         }
-        if dialogue.handle_turn(messages, waiting, now) {
+        if dialogue.handle_turn(messages, now) {
             dialogue.hold(answer);
             return &[];
         }
@@ -236,11 +236,11 @@ impl Session {
 
 #[cfg(test)]
 mod tests {
-    use super::super::tests::{START, answer, at, lines, stream};
+    use super::super::tests::{START, answer, at, lines, session, stream};
     use super::*;
     use crate::link::{GREETING, Manners};
-    use crate::session::Action;
-    use crate::transform::Template;
+    use crate::session::{Action, Limits};
+    use crate::transform::{InvalidUtf8, Template};
     use std::time::Duration;
 
     /// A session that has dialled and greeted.
@@ -379,7 +379,8 @@ mod tests {
     /// r-hold: the time for the rest of a message went on while nothing was read.
     #[test]
     fn a_message_whose_rest_is_not_read_is_waited_for() {
-        let mut session = greeted(lines(), Manners::default());
+        let limits = Limits { message_timeout: Some(Duration::from_millis(1500)), ..Limits::default() };
+        let mut session = greeted(session("line", "echo", InvalidUtf8::Pass, limits), Manners::default());
         for _ in 0..32 {
             answer(&mut session, b"x\n", at(1));
         }
@@ -387,14 +388,14 @@ mod tests {
         answer(&mut session, b"l", now);
         // each read ends in the middle of a line
         let read = ["ine\n", &"line\n".repeat(200), "l"].concat();
-        for _ in 0..7 {
+        for _ in 0..2 {
             while session.poll_action() == Action::Read {
                 answer(&mut session, read.as_bytes(), now);
             }
             now = session.poll_timeout();
             assert!(!wait(&mut session, now).is_empty());
         }
-        assert!(now > at(60_000));
+        assert_eq!(now, at(3001), "the second hold is longer than the wait");
         assert_eq!(session.end_reason(), None);
     }
 
@@ -437,13 +438,32 @@ mod tests {
         for _ in 0..32 {
             answer(&mut session, b"x", at(1));
         }
-        for _ in 0..64 {
-            assert_eq!(session.poll_action(), Action::Read);
-            answer(&mut session, &[b'x'; 1024], at(1));
+        let (mut now, mut hold) = (at(1), Duration::from_secs(1));
+        for room in [1, 2, 4].map(|mib| mib << 20) {
+            for _ in 0..room / 65_536 {
+                assert_eq!(session.poll_action(), Action::Read);
+                answer(&mut session, &[b'x'; 65_536], now);
+            }
+            now = now.after(hold);
+            assert_eq!((session.poll_action(), session.poll_timeout()), (Action::Wait, now));
+            assert_eq!(wait(&mut session, now).len(), room);
+            hold *= 2;
         }
-        assert_eq!((session.poll_action(), session.poll_timeout()), (Action::Wait, at(1001)));
-        assert_eq!(wait(&mut session, at(1001)).len(), 64 * 1024);
         assert_eq!(session.poll_action(), Action::Read);
+    }
+
+    #[test]
+    fn a_stop_that_meets_a_full_hold_sends_what_was_held_and_ends_in_stages() {
+        let mut session = greeted(stream(), Manners::default());
+        for _ in 0..33 {
+            answer(&mut session, b"x", at(1));
+        }
+        answer(&mut session, &[b'x'; 1 << 20], at(1));
+        session.handle_drain(at(1), Duration::from_millis(100));
+        assert_eq!((session.poll_action(), session.poll_timeout()), (Action::Wait, at(101)));
+        session.handle_timeout(&mut Desk::default(), at(101));
+        session.handle_written(session.unsent().len(), at(101));
+        assert_eq!((session.poll_action(), session.end_reason()), (Action::ShutDown, Some(EndReason::Drained)));
     }
 
     #[test]

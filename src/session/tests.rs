@@ -8,7 +8,7 @@ pub(super) fn at(millis: u64) -> Moment {
     Moment::from_millis(millis)
 }
 
-fn session(framing: &str, step: &str, invalid_utf8: InvalidUtf8, limits: Limits) -> Session {
+pub(super) fn session(framing: &str, step: &str, invalid_utf8: InvalidUtf8, limits: Limits) -> Session {
     let about = framing::named(framing).unwrap();
     let options = framing::Options { max_message: 10, ..framing::Options::default() };
     let service = Service {

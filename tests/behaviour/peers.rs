@@ -95,8 +95,8 @@ fn whatever_is_held_back_is_sent_in_the_end() {
     }
     let begun = Instant::now();
     // more than is held, and less than that twice
-    let answer = link.exchange(&"y".repeat(120_000));
-    assert!(answer == "Y".repeat(120_000).as_bytes(), "{} bytes", answer.len());
+    let answer = link.exchange(&"y".repeat(1_500_000));
+    assert!(answer == "Y".repeat(1_500_000).as_bytes(), "{} bytes", answer.len());
     assert!(begun.elapsed() >= Duration::from_millis(900), "it was held back");
     assert_eq!(daemon.closed(EndReason::ClientFin), 1);
 }

@@ -19,14 +19,13 @@ use super::listener;
 use super::mailbox::{Mailbox, Post};
 use super::orders::Orders;
 use super::poll::Poll;
-use super::throttle::Throttle;
 use super::worker::Arrival;
 use crate::deadlines::{Deadlines, Moment};
 use crate::link::{Manners, Retry, Suspicion};
 use crate::session::{EndReason, Service};
 use peer::Peer;
 use resolver::{Found, Resolver};
-use sheet::Sheets;
+use sheet::{LinkedBy, Sheets};
 use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::SocketAddr;
@@ -76,6 +75,8 @@ pub enum Told {
         ends: (SocketAddr, SocketAddr),
         /// Whether this daemon dialled.
         dialled: bool,
+        /// The number of the worker that has it, from 0.
+        worker: usize,
     },
     /// A link has ended.
     Ended {
@@ -118,8 +119,6 @@ pub struct Links {
     /// Errands and connections that found a mailbox full.
     errands: Vec<(usize, Errand)>,
     arrivals: Vec<Arrival>,
-    /// How often links that come and go are told of.
-    told_of: Throttle,
 }
 
 impl Links {
@@ -150,7 +149,6 @@ impl Links {
             next_dial: Moment::from_millis(0),
             errands: Vec::new(),
             arrivals: Vec::new(),
-            told_of: Throttle::default(),
         }
     }
 
@@ -236,14 +234,15 @@ impl Links {
     fn hear(&mut self, told: Told) {
         match told {
             Told::Peers(peerings, listeners) => self.set_peers(peerings, listeners),
-            Told::Linked { key, connection, ends, dialled } => {
+            Told::Linked { key, connection, ends, dialled, worker } => {
                 if !self.peers.contains_key(&key) {
                     self.send(|| Errand::Unlink(connection, EndReason::PeerRemoved));
                 }
-                self.with(key, |peer, links, now| peer.handle_link(connection, ends, dialled, links, now));
+                let linked = LinkedBy { connection, remote: ends.1, dialled, worker };
+                self.with(key, |peer, _, now| peer.handle_link(linked, ends, now));
             }
             Told::Ended { key, connection, reason, suspicion } => {
-                self.with(key, |peer, links, now| peer.handle_end(connection, reason, suspicion, links, now));
+                self.with(key, |peer, _, now| peer.handle_end(connection, reason, suspicion, now));
             }
             Told::Found(key, found) => {
                 let tell = self.tell();
@@ -279,16 +278,6 @@ impl Links {
         let is_busy = !self.errands.is_empty() || !self.arrivals.is_empty();
         let dial = (!self.queue.is_empty()).then_some(self.next_dial);
         self.deadlines.next().into_iter().chain(dial).chain(is_busy.then_some(retry)).min()
-    }
-
-    /// Whether a link that comes or goes is told of now: a peer that does so all the time shall not fill the
-    /// log.
-    fn may_tell(&mut self) -> bool {
-        let Some(kept_back) = self.told_of.pass(self.poll.now()) else { return false };
-        if kept_back > 0 {
-            log::info!("{kept_back} more links came or went than this log has lines for");
-        }
-        true
     }
 
     /// Asks for the addresses of a host.

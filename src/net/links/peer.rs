@@ -11,6 +11,7 @@ use crate::net::address::Address;
 use crate::net::errands::Errand;
 use crate::net::poll::Interest;
 use crate::net::stream::{self, Stream};
+use crate::net::throttle::Throttle;
 use crate::net::worker::Arrival;
 use crate::session::EndReason;
 use std::collections::VecDeque;
@@ -42,6 +43,8 @@ pub(super) struct Peer {
     why: Option<String>,
     /// What of that was told last.
     told: Option<String>,
+    /// How often it is told of that the link comes or goes.
+    changes: Throttle,
     /// Whether it waits for its turn to be dialled.
     queued: bool,
     /// When it is looked at next, as was said last.
@@ -77,6 +80,7 @@ impl Peer {
             suspicion: Suspicion::default(),
             why: None,
             told: None,
+            changes: Throttle::default(),
             queued: false,
             deadline: Moment::NEVER,
         }
@@ -270,29 +274,24 @@ impl Peer {
     }
 
     /// Takes that a connection is its link.
-    pub(super) fn handle_link(&mut self, connection: u64, ends: Ends, dialled: bool, links: &mut Links, now: Moment) {
+    pub(super) fn handle_link(&mut self, linked: LinkedBy, ends: Ends, now: Moment) {
         let (local, remote) = ends;
+        let LinkedBy { connection, dialled, .. } = linked;
         self.link.handle_connection(connection, (local.min(remote), local.max(remote)), dialled, now);
-        self.linked.push(LinkedBy { connection, remote, dialled });
+        self.linked.push(linked);
         (self.why, self.told) = (None, None);
-        if links.may_tell() {
+        if self.may_tell(now) {
             log::info!(peer = self.name(), address:% = remote, connection, dialled; "linked");
         }
     }
 
     /// Takes that a connection has ended.
-    pub(super) fn handle_end(
-        &mut self,
-        connection: u64,
-        reason: EndReason,
-        suspicion: Option<Suspicion>,
-        links: &mut Links,
-        now: Moment,
-    ) {
+    pub(super) fn handle_end(&mut self, connection: u64, reason: EndReason, suspicion: Option<Suspicion>, now: Moment) {
         self.suspicion = suspicion.unwrap_or(self.suspicion);
         self.linked.retain(|linked| linked.connection != connection);
         self.link.handle_end(connection, reason == EndReason::ExchangeDone, now);
-        let (peer, reason, tell) = (self.name(), reason.word(), links.may_tell());
+        let tell = self.may_tell(now);
+        let (peer, reason) = (self.name(), reason.word());
         match self.link.stage() {
             Stage::Waiting(until) => {
                 if tell {
@@ -303,6 +302,16 @@ impl Peer {
             _ if tell => log::info!(peer, connection, reason; "link ended"),
             _ => {}
         }
+    }
+
+    /// Whether it is told of now that the link comes or goes: a peer that lets it do so all the time shall not
+    /// fill the log.
+    fn may_tell(&mut self, now: Moment) -> bool {
+        let Some(kept_back) = self.changes.pass(now) else { return false };
+        if kept_back > 0 {
+            log::info!(peer = self.name(); "its link came and went {kept_back} times more than this log has lines for");
+        }
+        true
     }
 
     fn tell_failure(&mut self, now: Moment) {

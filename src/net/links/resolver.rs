@@ -59,12 +59,9 @@ impl Resolver {
         {
             let told = tell.clone();
             let ask = move || told(key, resolve(&host, port));
-            match thread::Builder::new().name("resolve".to_owned()).spawn(ask) {
-                Ok(_) => self.running += 1,
-                Err(error) => {
-                    self.running += 1;
-                    tell(key, Err(format!("the name cannot be asked for: {}", plain(error))));
-                }
+            self.running += 1;
+            if let Err(error) = thread::Builder::new().name("resolve".to_owned()).spawn(ask) {
+                tell(key, Err(format!("the name cannot be asked for: {}", plain(error))));
             }
         }
     }

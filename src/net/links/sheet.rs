@@ -100,6 +100,8 @@ pub struct LinkedBy {
     pub remote: SocketAddr,
     /// Whether this daemon dialled, and not the peer.
     pub dialled: bool,
+    /// The number of the worker that has it, from 0.
+    pub worker: usize,
 }
 
 /// How the link to a peer is at one moment.

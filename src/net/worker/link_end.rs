@@ -126,7 +126,13 @@ impl Worker {
             let ends = (stream.local().unwrap_or(remote), remote);
             let dialled = link.linkage.is_dialled();
             // it ends before the workers do
-            let _ = self.links.post(Told::Linked { key: link.linkage.key, connection: *id, ends, dialled });
+            let _ = self.links.post(Told::Linked {
+                key: link.linkage.key,
+                connection: *id,
+                ends,
+                dialled,
+                worker: self.number,
+            });
         }
     }
 

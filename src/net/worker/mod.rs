@@ -247,12 +247,13 @@ impl Worker {
     /// How an arrival is served. Who dials may know of other settings later than this worker, and the
     /// acceptor before it.
     fn service_of(&self, arrival: &Arrival) -> Arc<Service> {
-        let is_dialled = arrival.link.as_ref().is_some_and(|link| link.is_dialled());
-        let named = |service: &&Arc<Service>| is_dialled && service.name == arrival.service.name;
-        match self.orders.services().iter().find(named) {
-            Some(new) => arrival.service.renewed(new),
-            None => Arc::clone(&arrival.service),
+        let old = &arrival.service;
+        if arrival.link.as_ref().is_some_and(|link| link.is_dialled())
+            && let Some(new) = self.orders.services().iter().find(|service| service.name == old.name)
+        {
+            return old.renewed(new);
         }
+        Arc::clone(old)
     }
 
     fn welcome(&mut self, arrival: Arrival) {
