@@ -26,6 +26,19 @@ sim seeds="100000":
 soak reloads="1000":
     SHOUTD_RELOADS={{reloads}} cargo test --release --test process reloads_under_load
 
+# two daemons that list each other, started at the same instant, so many times: one link each time
+pairs rounds="1000":
+    SHOUTD_PAIRS={{rounds}} cargo test --test behaviour pairs -- --nocapture
+
+# every two streaming steps in a loop, looked at after so many seconds
+loops seconds="130":
+    SHOUTD_LOOP_SECONDS={{seconds}} cargo test --release --test loops -- --nocapture
+
+# links on networks that fail, in namespaces; as root
+network:
+    cargo build --release
+    tests/network/run target/release/shoutd
+
 # the unit files and the daemon in a real systemd; as root
 systemd:
     cargo build --release

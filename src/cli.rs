@@ -13,7 +13,7 @@ mod unit;
 use crate::config::{self, Config, Words};
 use crate::failure::{Exit, Failure};
 use crate::framing::OnLong;
-use crate::server::Listener;
+use crate::server::{Listener, Peer};
 use crate::transform::{About, InvalidUtf8, OnError, OnUnmappable};
 use crate::{daemon, framing};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -254,7 +254,7 @@ fn check(path: Option<&Path>) -> Result<(), Failure> {
     print(&format!("{}: good{tests}:{}\n", config.source, summary(&config)))
 }
 
-/// What a configuration comes to: half a line for a listener, and a line for each of several.
+/// What a configuration comes to: half a line for a listener, a line for each of several, and for each peer.
 fn summary(config: &Config) -> String {
     let all = &config.settings.listeners;
     let gap = if all.len() == 1 { " " } else { "\n  " };
@@ -264,7 +264,11 @@ fn summary(config: &Config) -> String {
         let steps = if steps.is_empty() { "no transform".to_owned() } else { steps.join(" then ") };
         format!("{gap}{} on {}, {steps}", listener.service.name, config::plain(&addresses.join(" and ")))
     };
-    all.iter().map(one).collect()
+    let peer = |peer: &Peer| {
+        let from = if all.len() == 1 { String::new() } else { format!(", from {}", peer.via) };
+        format!("\n  peer {} at {}{from}", peer.name, config::plain(&peer.address.to_string()))
+    };
+    all.iter().map(one).chain(config.settings.peers.iter().map(peer)).collect()
 }
 
 /// The mistake of a verb that there is not: often a file, or one misspelt.
@@ -316,6 +320,8 @@ mod tests {
         let sum = |text| summary(&config::parse("/f", text).unwrap());
         assert_eq!(sum(""), " default on localhost:5000, uppercase");
         assert_eq!(sum("transform = [\"lowercase\", \"echo\"]"), " default on localhost:5000, lowercase then echo");
+        let peer = sum("[[peer]]\nname = 'x'\naddress = 'h:1'");
+        assert_eq!(peer, " default on localhost:5000, uppercase\n  peer x at h:1");
         let two = "[[listener]]\nname = 'a'\nlisten = ['h:1', 'unix:x']\ntransform = []\n[[listener]]\nname = 'b'\nlisten = 'h:2'\n";
         assert_eq!(sum(two), "\n  a on h:1 and unix:/x, no transform\n  b on h:2, uppercase");
     }

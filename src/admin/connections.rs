@@ -25,6 +25,8 @@ pub struct Connection {
     /// What it does: `open`, `reading` a message that has begun, `writing`, `holding` back answers
     /// that go round in a loop, or `ending`.
     pub state: String,
+    /// The name of the peer that it is the link to, if it is one.
+    pub link: Option<String>,
 }
 
 impl From<&Listed> for Connection {
@@ -39,6 +41,7 @@ impl From<&Listed> for Connection {
             bytes_sent: listed.sent,
             messages: listed.messages,
             state: listed.state.to_owned(),
+            link: listed.link.clone(),
         }
     }
 }

@@ -117,7 +117,10 @@ pub(super) fn connections(asked: &Listing, config: Option<&Path>) -> Result<(), 
         vec![
             one.id.to_string(),
             plain(&one.listener),
-            plain(&one.peer),
+            // which of them are links to peers of the configuration
+            one.link
+                .as_ref()
+                .map_or_else(|| plain(&one.peer), |link| format!("{} ({})", plain(&one.peer), plain(link))),
             plain(&one.state),
             time(one.age_seconds),
             time(one.quiet_seconds),

@@ -40,6 +40,7 @@ pub(super) const UNNAMED: &str = "default";
 fn meant(kind: &str, key: &str) -> Option<&'static str> {
     let is_place = ["port", "host", "bind", "address", "addr", "listen"].contains(&key);
     match kind {
+        "peers" if ["address", "name"].contains(&key) => Some("it belongs in a [[peer]]"),
         "peer" | "peers" if is_place => Some("`address` says where, as in address = \"localhost:6000\""),
         _ if is_place && key != "listen" => Some("`listen` says where, as in listen = \"localhost:5000\""),
         _ => None,

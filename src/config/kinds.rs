@@ -96,7 +96,8 @@ impl Kind for Flag {
     type Value = bool;
 
     fn read(&self, raw: &Raw<'_>) -> Result<bool, Vec<Mistake>> {
-        raw.get_ref().as_bool().ok_or_else(|| wrong_type(raw, "true or false", "without quotes"))
+        let cure = if raw.get_ref().is_str() { "without quotes" } else { "one of these two words" };
+        raw.get_ref().as_bool().ok_or_else(|| wrong_type(raw, "true or false", cure))
     }
 
     fn write(&self, value: &bool) -> Value {
@@ -271,7 +272,12 @@ impl Kind for PeerAddress {
     fn read(&self, raw: &Raw<'_>) -> Result<Option<Address>, Vec<Mistake>> {
         const CURE: &str = "such as \"localhost:6000\"";
         let text = raw.get_ref().as_str().ok_or_else(|| wrong_type(raw, "an address", CURE))?;
-        match text.parse().map_err(|told: String| vec![Mistake::told(raw.span(), &told)])? {
+        if text.starts_with([':', '*']) {
+            return Err(one(raw, format!("`{text}` has no host"), CURE));
+        }
+        // as if it were to be listened on, it would be this daemon's own port
+        let told = |told: String| vec![Mistake::told(raw.span(), &told.replace(":5000\"", ":6000\""))];
+        match text.parse().map_err(told)? {
             Address::Unix(_) => Err(one(raw, "a peer is dialled over TCP", CURE)),
             Address::Tcp { port: 0, .. } => Err(one(raw, "nobody listens on port 0", "write the port of the peer")),
             Address::Tcp { host, .. } if host.parse().is_ok_and(|ip: IpAddr| ip.is_unspecified()) => {

@@ -36,7 +36,9 @@ pub(super) fn read(top: &Table<'_>, listeners: &[Listener], notes: &Notes<'_>) -
         let address = table.take("address", PeerAddress, None);
         let keys = Keys::read(table);
         let Some(address) = address else {
-            if table.own("address").is_none() {
+            // one that is misspelt is a mistake already
+            let misspelt = table.keys().any(|key| About::nearest(key, std::iter::once("address")).is_some());
+            if table.own("address").is_none() && !misspelt {
                 let cure = "say where it is dialled, as in address = \"localhost:6000\"";
                 notes.mistake(Mistake::new(table.span.clone(), "this peer has no `address`", cure));
             }
@@ -49,8 +51,12 @@ pub(super) fn read(top: &Table<'_>, listeners: &[Listener], notes: &Notes<'_>) -
                 notes.mistake(Mistake::new(at..at + 1, format!("two peers have the {what} `{value}`"), cure));
             }
         };
+        let is_same = addresses.contains_key(&address.to_string().to_lowercase());
         let name_place = table.own("name").map_or(place.start, |(_, value)| value.start);
-        only(&mut names, "name", name.clone(), name_place, "give this one another `name`");
+        // names that are made of one address are no other mistake
+        if !is_same || table.own("name").is_some() {
+            only(&mut names, "name", name.clone(), name_place, "give this one another `name`");
+        }
         only(&mut addresses, "address", address.to_string().to_lowercase(), place.start, "take one out, or change it");
         if let Some(peer) = keys.peer(name, address, table, listeners, notes) {
             peers.push(peer);
@@ -257,6 +263,10 @@ mod tests {
             ("[[peer]]\naddress = 'h:1'\nretry = { min = '2min' }\n", "`min` is more than `max`", "raise `max`"),
             ("[[peer]]\nadress = 'h:1'\n", "unknown key `adress`", "did you mean `address`?"),
             ("[[peer]]\naddress = 'h:1'\nhost = 'h'\n", "unknown key `host`", "`address` says where"),
+            ("[peers]\naddress = 'h:1'\n", "unknown key `address`", "it belongs in a [[peer]]"),
+            ("[[peer]]\naddress = 'h'\n", "`h` has no port", "write \"h:6000\""),
+            ("[[peer]]\naddress = ':6000'\n", "`:6000` has no host", "localhost:6000"),
+            ("[[peer]]\naddress = 'h:1'\nonce = 1\n", "found a whole number", "one of these two words"),
             ("[peers]\ngreting = 'x'\n", "unknown key `greting`", "did you mean `greeting`?"),
             (
                 "[[listener]]\nname = 'a'\nlisten = 'h:1'\n[[listener]]\nname = 'b'\nlisten = 'h:2'\n\
@@ -268,6 +278,7 @@ mod tests {
         ] {
             let mistakes = parse("/f", text).unwrap_err().failure("").text;
             assert!(mistakes.contains(what) && mistakes.contains(cure), "{text}: {mistakes}");
+            assert!(mistakes.contains("\n1 mistake"), "{text}: {mistakes}");
         }
     }
 }

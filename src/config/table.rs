@@ -278,6 +278,11 @@ impl<'n> Table<'n> {
         raw.map_or(self.span.clone(), Spanned::span)
     }
 
+    /// The keys that the first layer, this table itself, has.
+    pub(super) fn keys(&self) -> impl Iterator<Item = &str> {
+        self.layers.first().into_iter().flat_map(|layer| layer.keys()).map(|key| &**key.get_ref())
+    }
+
     /// Its own place among the tables, such as `listener.feed`.
     pub(super) fn path(&self) -> &str {
         &self.path

@@ -68,4 +68,6 @@ pub struct Listed {
     pub messages: u64,
     /// What it does, in one word.
     pub state: &'static str,
+    /// The name of the peer that it is the link to, if it is one.
+    pub link: Option<String>,
 }

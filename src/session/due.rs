@@ -82,7 +82,7 @@ impl Session {
                 };
                 let drain = held.and_then(|held| held.drain);
                 // what is not read yet would make a reset of a close
-                let drained = if self.waits_for_release() { Due::End } else { Due::Finish }(EndReason::Drained);
+                let drained = if self.waits_for_release() { Due::End } else { Due::Finish };
                 // a peer may be silent for as long as it likes
                 let idle = limits.idle_timeout.filter(|_| self.dialogue().is_none());
                 let held_until = self.dialogue().map(Dialogue::held_until).filter(|until| *until != Moment::NEVER);
@@ -90,7 +90,7 @@ impl Session {
                     after(self.moved, idle, Due::Finish(EndReason::IdleTimeout)),
                     held_until.map(|until| (until, Due::Release)),
                     begun.and_then(|begun| after(begun, wait, unfinished)),
-                    drain.map(|(from, idle)| (from.max(self.moved).after(idle), drained)),
+                    drain.map(|(from, idle, reason)| (from.max(self.moved).after(idle), drained(reason))),
                 ]
                 .into_iter()
                 .flatten()

@@ -91,8 +91,8 @@ struct Held {
     sent: usize,
     /// Bytes of answers that were under way when it was last quiet for long.
     under_way: Option<usize>,
-    /// Since when the daemon has been stopping, and how long quiet lasts before it closes.
-    drain: Option<(Moment, Duration)>,
+    /// Since when it is to end once it is quiet, how long quiet lasts, and why.
+    drain: Option<(Moment, Duration, EndReason)>,
     /// What there is beside, where the other end is a peer.
     dialogue: Option<Box<Dialogue>>,
 }
@@ -345,7 +345,7 @@ impl Session {
     /// Takes that the daemon is stopping: the connection ends when it was quiet for `idle` from
     /// `from` on.
     pub fn handle_drain(&mut self, from: Moment, idle: Duration) {
-        self.held().drain = Some((from, idle));
+        self.held().drain = Some((from, idle, EndReason::Drained));
     }
 
     /// Takes that the connection must end now, whatever is still to be sent.

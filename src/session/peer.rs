@@ -8,6 +8,7 @@ use crate::deadlines::Moment;
 use crate::framing::{Framing, Input, Messages, OnLong, Piece, Rest};
 use crate::link::{ANSWERED_BACK, Dialogue, Heard, Suspicion, Unsayable};
 use crate::transform::{Memories, Scratch, Text};
+use std::time::Duration;
 
 /// Bytes that may be unsent when something more is said.
 const UNSENT: usize = 64 * 1024;
@@ -63,6 +64,12 @@ impl Session {
         }
         self.await_answer(by, text, now);
         Ok(self.behind_unsent(framed))
+    }
+
+    /// Takes that the connection is to end for `reason` once it was quiet for `idle`: what is under way is
+    /// answered, in both directions.
+    pub fn handle_retirement(&mut self, reason: EndReason, idle: Duration, now: Moment) {
+        self.held().drain = Some((now, idle, reason));
     }
 
     /// Takes that the connection is to end, with all that came answered, and gives an answer as
@@ -241,7 +248,6 @@ mod tests {
     use crate::link::{GREETING, Manners};
     use crate::session::{Action, Limits};
     use crate::transform::{InvalidUtf8, Template};
-    use std::time::Duration;
 
     /// A session that has dialled and greeted.
     fn greeted(mut session: Session, manners: Manners) -> Session {

@@ -169,6 +169,9 @@ fn peers_are_added_moved_and_removed_by_a_reload() {
     assert!(line.contains("reload refused"), "{line}");
     assert_eq!(first.send("c", "hello"), "HELLO");
     [second, third].into_iter().for_each(Process::end);
+    // its log names the mistake
+    first.kill(Signal::TERM);
+    assert_eq!({ first }.wait().code(), Some(0));
 }
 
 /// The exchange of the blog's peer, byte for byte.

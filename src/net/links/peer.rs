@@ -280,7 +280,7 @@ impl Peer {
         self.link.handle_connection(connection, (local.min(remote), local.max(remote)), dialled, now);
         self.linked.push(linked);
         (self.why, self.told) = (None, None);
-        if self.may_tell(now) {
+        if self.may_tell(dialled, now) {
             log::info!(peer = self.name(), address:% = remote, connection, dialled; "linked");
         }
     }
@@ -288,25 +288,29 @@ impl Peer {
     /// Takes that a connection has ended.
     pub(super) fn handle_end(&mut self, connection: u64, reason: EndReason, suspicion: Option<Suspicion>, now: Moment) {
         self.suspicion = suspicion.unwrap_or(self.suspicion);
+        let dialled = self.linked.iter().any(|linked| linked.connection == connection && linked.dialled);
         self.linked.retain(|linked| linked.connection != connection);
         self.link.handle_end(connection, reason == EndReason::ExchangeDone, now);
-        let tell = self.may_tell(now);
-        let (peer, reason) = (self.name(), reason.word());
+        let tell = self.may_tell(dialled, now);
+        let (peer, end, reason) = (self.name(), reason, reason.word());
         match self.link.stage() {
             Stage::Waiting(until) => {
                 if tell {
                     log::info!(peer, connection, reason, next_try_seconds = seconds(until.since(now)); "link ended");
                 }
-                self.why = Some(format!("it ended: {reason}"));
+                self.why = Some(why(end).to_owned());
             }
             _ if tell => log::info!(peer, connection, reason; "link ended"),
             _ => {}
         }
     }
 
-    /// Whether it is told of now that the link comes or goes: a peer that lets it do so all the time shall not
-    /// fill the log.
-    fn may_tell(&mut self, now: Moment) -> bool {
+    /// Whether it is told of now that the link comes or goes: a peer that makes one all the time shall not fill
+    /// the log. Dials are few by themselves.
+    fn may_tell(&mut self, dialled: bool, now: Moment) -> bool {
+        if dialled {
+            return true;
+        }
         let Some(kept_back) = self.changes.pass(now) else { return false };
         if kept_back > 0 {
             log::info!(peer = self.name(); "its link came and went {kept_back} times more than this log has lines for");
@@ -364,6 +368,18 @@ fn begin(to: SocketAddr, from_any_port: bool, peering: &Peering, links: &Links) 
     }
     let from = if from_any_port { None } else { Some(source(&peering.sockets, to)?) };
     Dial::begin(to, from, &peering.options)
+}
+
+/// Why a link ended, for people.
+fn why(end: EndReason) -> &'static str {
+    match end {
+        EndReason::ClientFin => "the peer ended it",
+        EndReason::ClientReset => "the peer reset it",
+        EndReason::ClientVanished => "the peer vanished",
+        EndReason::WriteTimeout => "the peer took no answers",
+        EndReason::Killed => "it was killed here",
+        other => other.word(),
+    }
 }
 
 /// As a quotient it is the number that is written with three decimals.

@@ -46,6 +46,7 @@ impl Connection {
             sent: self.session.sent(),
             messages: self.session.messages(),
             state: self.session.state(),
+            link: self.link.as_ref().map(|link| link.peer().to_owned()),
         }
     }
 }

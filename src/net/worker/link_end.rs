@@ -11,8 +11,10 @@ use crate::net::stream::Peer;
 use crate::session::{EndReason, Session};
 use crossbeam_channel::Sender;
 use std::net::SocketAddr;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+/// How long a link that there are two of must be quiet before it is ended.
+const QUIET: Duration = Duration::from_millis(500);
 /// How much of what is no answer is told to who awaits one: a peer may say anything meanwhile.
 const OTHERS: usize = 16;
 /// How much of an answer the log shows, in bytes.
@@ -52,6 +54,11 @@ impl LinkEnd {
         let greeting = Awaited { by: GREETING, at: Instant::now(), answer: None, others: 0 };
         let counted = session.messages();
         LinkEnd { linkage, awaiting: vec![greeting], said: GREETING, counted, told: false, suspicion: None }
+    }
+
+    /// The peer's name.
+    pub(super) fn peer(&self) -> &str {
+        &self.linkage.sheet.name
     }
 
     /// Takes that a text is said for somebody, who is told what comes of it; gives the number for it.
@@ -190,8 +197,12 @@ impl Worker {
         let now = self.poll.now();
         let Some(key) = self.find(id) else { return };
         let Some(Connection { stream, session, link, .. }) = self.table.get_mut(key) else { return };
-        let dialled = link.as_ref().is_some_and(|link| link.linkage.is_dialled());
-        let ends = dialled || reason != EndReason::PeerRemoved;
+        if reason == EndReason::DuplicateLink {
+            // what is being said over it goes on over it; all else over the other
+            session.handle_retirement(reason, QUIET, now);
+            return self.settle(key);
+        }
+        let ends = link.as_ref().is_some_and(|link| link.linkage.is_dialled());
         let unlinked = if ends { None } else { link.take() };
         let answer = if ends {
             session.handle_end(reason, &mut self.desk, now)
