@@ -95,7 +95,7 @@ fn every_two_steps_that_answer_each_other_decay_to_a_whisper() {
     assert!(before.len() * SHARE > 1000, "only {} pairs", before.len());
     while begun.elapsed() < Duration::from_secs(watched) || !before.iter().all(is_settled) {
         let late = || before.iter().filter(|peer| !is_settled(peer)).take(5).collect::<Vec<_>>();
-        assert!(begun.elapsed() < PATIENCE + Duration::from_secs(watched), "these go on: {:#?}", late());
+        assert!(begun.elapsed() < PATIENCE + Duration::from_secs(watched), "these go on: {:?}", late());
         thread::park_timeout(Duration::from_millis(100));
         before = look(&diallers);
     }
