@@ -11,6 +11,7 @@ use super::report::Mistake;
 use super::selftest::Test;
 use super::table::{Notes, Table};
 use super::{AdminSettings, ControlSocket};
+use crate::framing::Framing;
 use crate::logging::{self, Format};
 use crate::net::address::Address;
 use crate::net::listener::{self, Keepalive};
@@ -200,6 +201,7 @@ impl Keys {
             let what = "`{message}` is empty in a greeting, as nothing was said yet";
             notes.warn(table.place("greeting"), what);
         }
+        mind_line_end(self.greeting.as_ref(), &framing, table, notes);
         if !self.chain.has_messages() {
             let steps = self.steps.iter().map(|step| (step.span(), step.get_ref()));
             notes.mistakes.borrow_mut().extend(messages_needed(steps));
@@ -236,6 +238,15 @@ fn socket(table: &Table<'_>) -> listener::Options {
             }
         }),
         ..default
+    }
+}
+
+/// Minds that a framing may add the line end that a greeting has already.
+pub(super) fn mind_line_end(greeting: Option<&Template>, framing: &Framing, table: &Table<'_>, notes: &Notes<'_>) {
+    let adds_one = matches!(framing, Framing::Messages(messages) if messages.names.1 == "line");
+    if adds_one && greeting.is_some_and(Template::ends_a_line) {
+        let what = "framing = \"line\" adds a line end to the greeting; with its own, an empty line comes behind it";
+        notes.warn(table.place("greeting"), what);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The keys of peers: `[peers]` for all of them, and one `[[peer]]` for each.
 
 use super::chain::{Words, word};
+use super::keys::mind_line_end;
 use super::kinds::{Flag, Greeting, Name, Or, PeerAddress};
 use super::measures::Span;
 use super::report::Mistake;
@@ -21,9 +22,13 @@ const RETRY: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::fro
 pub(super) fn read(top: &Table<'_>, listeners: &[Listener], notes: &Notes<'_>) -> Vec<Peer> {
     let defaults = top.table("peers");
     let before = notes.entries.borrow().len();
-    let _ = Keys::read(&defaults);
+    let shared = Keys::read(&defaults);
     let tables = top.tables_over("peer", &defaults, called);
     if tables.is_empty() {
+        shared.judge_waits(notes);
+        if shared.via.is_some() {
+            shared.via(&defaults, listeners, notes);
+        }
         return Vec::new();
     }
     // those of all peers were only read to be judged
@@ -120,10 +125,7 @@ impl Keys {
         listeners: &[Listener],
         notes: &Notes<'_>,
     ) -> Option<Peer> {
-        if self.retry.min > self.retry.max {
-            let what = "`min` is more than `max`";
-            notes.mistake(Mistake::new(self.retry_place.clone(), what, "lower this, or raise `max`"));
-        }
+        self.judge_waits(notes);
         if self.greeting.as_ref().is_some_and(|greeting| greeting.messages() > 0) {
             let what = "`{message}` is empty in a greeting, as nothing was said yet";
             notes.warn(table.place("greeting"), what);
@@ -137,6 +139,7 @@ impl Keys {
             let cure = "name another daemon, or take this peer out";
             notes.mistake(Mistake::new(table.place("address"), what, cure));
         }
+        mind_line_end(self.greeting.as_ref(), &via.service.framing, table, notes);
         self.judge(&address, via, table, notes);
         Some(Peer {
             name,
@@ -151,6 +154,14 @@ impl Keys {
                 loop_guard: self.loop_guard,
             },
         })
+    }
+
+    /// Notes waits that contradict each other.
+    fn judge_waits(&self, notes: &Notes<'_>) {
+        if self.retry.min > self.retry.max {
+            let what = "`min` is more than `max`";
+            notes.mistake(Mistake::new(self.retry_place.clone(), what, "lower this, or raise `max`"));
+        }
     }
 
     /// The listener that answers the peer.
@@ -251,6 +262,15 @@ mod tests {
     }
 
     #[test]
+    fn a_greeting_with_two_line_ends_is_warned_of() {
+        let text = "framing = 'line'\ngreeting = \"a\\n\"\n[[peer]]\naddress = 'h:1'\ngreeting = \"b\\n\"\n";
+        let warnings = parse("/f", text).unwrap().warnings;
+        assert_eq!(warnings.len(), 2, "{warnings:?}");
+        assert!(warnings.iter().all(|warning| warning.contains("adds a line end")), "{warnings:?}");
+        assert_eq!(parse("/f", &text.replace("line'", "stream'")).unwrap().warnings, [""; 0]);
+    }
+
+    #[test]
     fn what_cannot_be_linked_to_is_told_with_its_cure() {
         for (text, what, cure) in [
             ("[[peer]]\nname = 'x'\n", "this peer has no `address`", "localhost:6000"),
@@ -263,6 +283,8 @@ mod tests {
             ("[[peer]]\naddress = 'h:1'\nretry = { min = '2min' }\n", "`min` is more than `max`", "raise `max`"),
             ("[[peer]]\nadress = 'h:1'\n", "unknown key `adress`", "did you mean `address`?"),
             ("[[peer]]\naddress = 'h:1'\nhost = 'h'\n", "unknown key `host`", "`address` says where"),
+            ("[peers]\nvia = 'nope'\n", "no listener \"nope\"", "one of default"),
+            ("[peers]\nretry = { min = '2min' }\n", "`min` is more than `max`", "raise `max`"),
             ("[peers]\naddress = 'h:1'\n", "unknown key `address`", "it belongs in a [[peer]]"),
             ("[[peer]]\naddress = 'h'\n", "`h` has no port", "write \"h:6000\""),
             ("[[peer]]\naddress = ':6000'\n", "`:6000` has no host", "localhost:6000"),

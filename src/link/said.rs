@@ -79,6 +79,9 @@ impl Said {
 
     /// Whether `text` is the answer, and nothing else.
     pub(super) fn is_answered_by(&mut self, text: &[u8]) -> bool {
+        if text.is_empty() {
+            return self.folded.is_empty();
+        }
         self.reset();
         let found = self.begins(text);
         self.reset();
@@ -206,5 +209,7 @@ mod tests {
     #[test]
     fn nothing_has_no_answer() {
         assert_eq!(said("", "").begins(b"x"), Match::Other);
+        assert!(said("", "").is_answered_by(b""), "but a message without text");
+        assert!(!said("x", "").is_answered_by(b""));
     }
 }

@@ -90,6 +90,12 @@ impl Session {
         self.behind_unsent(answer)
     }
 
+    /// Whether answers are held back, as they go round in a loop.
+    #[must_use]
+    pub fn is_holding(&self) -> bool {
+        self.dialogue().is_some_and(Dialogue::is_holding)
+    }
+
     /// What was learnt of the other end, if it is a peer.
     #[must_use]
     pub fn suspicion(&self) -> Option<Suspicion> {

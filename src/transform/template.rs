@@ -69,6 +69,12 @@ const VARIABLES: [(&str, Variable); 6] = [
 ];
 
 impl Template {
+    /// Whether it ends with a line end of its own.
+    #[must_use]
+    pub fn ends_a_line(&self) -> bool {
+        matches!(self.parts.last(), Some(Part::Literal(text)) if text.ends_with('\n'))
+    }
+
     /// Reads `text`.
     ///
     /// # Errors

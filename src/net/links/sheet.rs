@@ -6,7 +6,7 @@ use crate::deadlines::Moment;
 use crate::net::address::Address;
 use std::fmt;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -156,6 +156,8 @@ pub struct Sheet {
     messages: AtomicU64,
     answers: AtomicU64,
     loops: AtomicU64,
+    /// Whether answers are held back, as they go round in a loop.
+    holding: AtomicBool,
     dials: [AtomicU64; Dialled::ALL.len()],
 }
 
@@ -191,6 +193,7 @@ impl Sheet {
             messages: AtomicU64::default(),
             answers: AtomicU64::default(),
             loops: AtomicU64::default(),
+            holding: AtomicBool::default(),
             dials: Default::default(),
         }
     }
@@ -214,7 +217,11 @@ impl Sheet {
             loops: self.loops.load(Relaxed),
             next_try: (known.next_try != Moment::NEVER).then(|| known.next_try.since(now)),
             backoff: known.backoff,
-            why: known.why,
+            why: match known.state {
+                LinkState::Linked if self.holding.load(Relaxed) => Some("a loop: its answers are held back".to_owned()),
+                LinkState::Done => Some("its one exchange is done (`once`)".to_owned()),
+                _ => known.why,
+            },
             dials: std::array::from_fn(|nth| self.dials.get(nth).map_or(0, |count| count.load(Relaxed))),
         }
     }
@@ -240,6 +247,11 @@ impl Sheet {
         let nanos = u64::try_from(round_trip.as_nanos()).unwrap_or(u64::MAX);
         self.round_trip.store(nanos.saturating_add(1), Relaxed);
         self.answers.fetch_add(1, Relaxed);
+    }
+
+    /// Takes whether answers are held back.
+    pub(in crate::net) fn set_holding(&self, holding: bool) {
+        self.holding.store(holding, Relaxed);
     }
 
     /// Takes that a loop was held back.

@@ -83,6 +83,7 @@ impl LinkEnd {
         }
         if self.linkage.is_dialled() {
             self.suspicion = session.suspicion().or(self.suspicion);
+            sheet.set_holding(session.is_holding());
         }
         let peer = sheet.name.as_str();
         for heard in session.take_heard() {
@@ -115,7 +116,7 @@ impl LinkEnd {
                             peer, connection;
                             "a loop: the other end says something new to each answer, and nothing without one; answers are \
                              held back, the next for {} s and then twice as long; if it is no loop but waits for each \
-                             answer, write loop_guard = false",
+                             answer, write loop_guard = false, which holds from its next link on",
                             next.as_secs()
                         );
                     }
