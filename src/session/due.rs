@@ -11,6 +11,9 @@ use std::time::Duration;
 /// How long the rest of what may become an answer is waited for, where nothing else says so.
 const BEGUN: Duration = Duration::from_secs(30);
 
+/// How long a connection that is not needed any more may go on without falling quiet.
+const RETIRED: Duration = Duration::from_secs(10);
+
 /// What a deadline is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Due {
@@ -62,11 +65,15 @@ impl Session {
     fn due(&self) -> Option<(Moment, Due)> {
         let limits = self.waits();
         let after = |since: Moment, wait: Option<Duration>, due| wait.map(|wait| (since.after(wait), due));
+        // one that is not needed any more, and never quiet
+        let retired = self.held.as_ref().and_then(|held| held.drain).filter(|drain| drain.2 != EndReason::Drained);
+        let retired = retired.map(|(from, _, reason)| (from.after(RETIRED), Due::Reset(reason)));
+        let earlier = |due: Option<(Moment, Due)>| due.into_iter().chain(retired).min_by_key(|(moment, _)| *moment);
         match self.stage {
             Stage::Ended { .. } => None,
             Stage::Lingering { .. } => after(self.moved, Some(LINGER), Due::Close),
             _ if !self.unsent().is_empty() || (self.is_in_hand() && !self.waits_for_release()) => {
-                after(self.moved, limits.write_timeout, Due::Reset(EndReason::WriteTimeout))
+                earlier(after(self.moved, limits.write_timeout, Due::Reset(EndReason::WriteTimeout)))
             }
             Stage::Answering | Stage::Ending => None,
             Stage::Open => {
@@ -87,6 +94,7 @@ impl Session {
                 let idle = limits.idle_timeout.filter(|_| self.dialogue().is_none());
                 let held_until = self.dialogue().map(Dialogue::held_until).filter(|until| *until != Moment::NEVER);
                 [
+                    retired,
                     after(self.moved, idle, Due::Finish(EndReason::IdleTimeout)),
                     held_until.map(|until| (until, Due::Release)),
                     begun.and_then(|begun| after(begun, wait, unfinished)),

@@ -375,6 +375,22 @@ mod tests {
     }
 
     #[test]
+    fn a_link_that_is_not_needed_any_more_ends_once_it_is_quiet_or_after_a_while() {
+        let quiet = Duration::from_millis(500);
+        let mut session = greeted(stream(), Manners::default());
+        session.handle_retirement(EndReason::DuplicateLink, quiet, at(0));
+        for now in (400..10_000).step_by(400) {
+            assert_eq!(answer(&mut session, b"x", at(now)), "X");
+        }
+        assert_eq!(session.poll_timeout(), at(10_000));
+        let mut session = greeted(stream(), Manners::default());
+        session.handle_retirement(EndReason::DuplicateLink, quiet, at(0));
+        assert_eq!(answer(&mut session, b"x", at(400)), "X");
+        wait(&mut session, at(900));
+        assert_eq!(session.end_reason(), Some(EndReason::DuplicateLink));
+    }
+
+    #[test]
     fn of_two_texts_the_first_is_answered_first() {
         let mut desk = Desk::default();
         let mut session = greeted(stream(), Manners::default());
