@@ -24,6 +24,8 @@ const FRAMINGS: [&str; 2] = ["stream", "line"];
 const GREETING: &str = "  Wëlcome, straße ΟΔΟΣ ﬁ: hello 68656c6c6f aGVsbG8= %68\\t ";
 /// Of so many pairs one is done.
 const SHARE: usize = if cfg!(debug_assertions) { 8 } else { 1 };
+/// How rarely what ends its own link is dialled, at most, once it counts as slow.
+const RARE: Duration = Duration::from_secs(24);
 /// How long the loops may take until they are judged.
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -56,11 +58,12 @@ fn links(peer: &PeerReport) -> u64 {
     peer.dials[Dialled::Linked as usize]
 }
 
-/// Whether the loop goes round no more as quickly as it can: it is held back for many seconds, whatever links
-/// it has ended, or hangs, as both ends have more to say than the network takes.
+/// Whether the loop goes round no more as quickly as it can: it is held back for many seconds; or hangs, as both
+/// ends have more to say than the network takes; or has ended its link so often that it is rarely dialled, and what
+/// the guard learns of a few messages each time takes its time.
 fn is_settled(peer: &PeerReport) -> bool {
     let silent = peer.seen.is_some_and(|seen| seen > Duration::from_secs(4));
-    peer.loops >= 3 || (silent && peer.linked.is_some())
+    peer.loops >= 3 || (silent && peer.linked.is_some()) || peer.backoff >= RARE
 }
 
 fn cpu() -> Duration {
@@ -110,10 +113,10 @@ fn every_two_steps_that_answer_each_other_decay_to_a_whisper() {
     let messages = sum(|peer| peer.messages, &after) - sum(|peer| peer.messages, &before);
     println!("in {lasted:?} there came {messages} messages, and {used:?} of the processor were used");
     for (old, new) in before.iter().zip(&after) {
-        // one hold ends at most, or another try to link
-        let rounds = new.loops - old.loops;
-        assert!(rounds <= 1 || links(new) > links(old), "{} goes round: {old:#?} {new:#?}", new.name);
-        assert!(new.messages - old.messages <= 400, "{} is loud: {old:#?} {new:#?}", new.name);
+        // after three holds, the next is as long as this was looked at; or it has another link
+        let most = if old.loops >= 3 && links(new) == links(old) { 1 } else { 3 };
+        assert!(new.loops - old.loops <= most, "{} goes round: {old:?} {new:?}", new.name);
+        assert!(new.messages - old.messages <= 400, "{} is loud: {old:?} {new:?}", new.name);
     }
     // none for those that are held back, and what a new link gives for those that cannot keep one
     assert!(messages <= 5 * pairs, "{messages} messages of {pairs} pairs");
