@@ -2,7 +2,7 @@
 //! network which loses, delays, breaks and is cut, while hosts vanish and come back.
 //!
 //! A failure prints its seed; `SHOUTD_SEED=N cargo test --test links` replays it and tells all that happens,
-//! and `SHOUTD_SEEDS=N` says how many seeds are tried (1,000 unless told).
+//! and `SHOUTD_SEEDS=N` says how many seeds are tried (1,000 unless told, 200 unoptimized).
 
 #[path = "../common/mod.rs"]
 mod common;
@@ -18,11 +18,14 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use world::World;
 
+/// How many worlds are tried unless told.
+const SEEDS: u64 = if cfg!(debug_assertions) { 200 } else { 1_000 };
+
 fn seeds() -> Vec<u64> {
     let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
     match number("SHOUTD_SEED") {
         Some(seed) => vec![seed],
-        None => (0..number("SHOUTD_SEEDS").unwrap_or(1_000)).collect(),
+        None => (0..number("SHOUTD_SEEDS").unwrap_or(SEEDS)).collect(),
     }
 }
 
