@@ -176,18 +176,17 @@ killed_behind_a_partition() {
     stops a b
 }
 
+# a, which has b for its peer, and b, which knows of none
+a_has_b_at() { # ADDRESS [LINE]...: what else a says of its peers
+    printf '%s\n' 'listen = "10.0.0.1:5000"' '[peers]' 'retry = { min = "200ms", max = "1s" }' "${@:2}" \
+        '[[peer]]' 'name = "b"' "address = \"$1\"" | configure a
+    configure b <<< 'listen = "10.0.0.2:5000"'
+}
+
 rejected() {
     two_machines
     rule b -A INPUT -p tcp --dport 5000 -j REJECT
-    configure a << 'TOML'
-listen = "10.0.0.1:5000"
-[peers]
-retry = { min = "200ms", max = "1s" }
-[[peer]]
-name = "b"
-address = "10.0.0.2:5000"
-TOML
-    configure b <<< 'listen = "10.0.0.2:5000"'
+    a_has_b_at 10.0.0.2:5000
     starts b
     starts a
     check 'who is rejected is told why' within 5 said a 'no link.*connection refused'
@@ -213,15 +212,7 @@ hears_at_once() { # TEXT: who says something to what is not there
 black_hole() {
     two_machines
     rule b -A INPUT -p tcp --dport 5000 -j DROP
-    configure a << 'TOML'
-listen = "10.0.0.1:5000"
-[peers]
-retry = { min = "200ms", max = "1s" }
-[[peer]]
-name = "b"
-address = "10.0.0.2:5000"
-TOML
-    configure b <<< 'listen = "10.0.0.2:5000"'
+    a_has_b_at 10.0.0.2:5000
     starts b
     local begun=${EPOCHREALTIME/./} took
     starts a
@@ -246,15 +237,7 @@ nameless() {
     mount --bind $WORK/hosts /etc/hosts
     mount --bind $WORK/resolv.conf /etc/resolv.conf
     mount --bind $WORK/nsswitch.conf /etc/nsswitch.conf
-    configure a << 'TOML'
-listen = "10.0.0.1:5000"
-[peers]
-retry = { min = "200ms", max = "1s" }
-[[peer]]
-name = "b"
-address = "b.example:5000"
-TOML
-    configure b <<< 'listen = "10.0.0.2:5000"'
+    a_has_b_at b.example:5000
     starts b
     starts a
     check 'a name without an address is no reason not to start' within 5 said a 'no link'
@@ -284,16 +267,7 @@ TOML
 no_port() {
     two_machines
     on a sysctl -qw net.ipv4.ip_local_port_range='40000 40009'
-    configure a << 'TOML'
-listen = "10.0.0.1:5000"
-[peers]
-source_port = "any"
-retry = { min = "200ms", max = "1s" }
-[[peer]]
-name = "b"
-address = "10.0.0.2:5000"
-TOML
-    configure b <<< 'listen = "10.0.0.2:5000"'
+    a_has_b_at 10.0.0.2:5000 'source_port = "any"'
     starts b
     from a python3 -c '
 import socket, struct, time
@@ -426,15 +400,7 @@ TOML
 old_stamps() {
     two_machines
     on a sysctl -qw net.ipv4.tcp_timestamps=0
-    configure a << 'TOML'
-listen = "10.0.0.1:5000"
-[peers]
-retry = { min = "200ms", max = "1s" }
-[[peer]]
-name = "b"
-address = "10.0.0.2:5000"
-TOML
-    configure b <<< 'listen = "10.0.0.2:5000"'
+    a_has_b_at 10.0.0.2:5000
     starts b
     starts a
     check 'there is a link' within 5 linked a b
