@@ -2,7 +2,7 @@
 //!
 //! A name other than `localhost` is only held against itself: what it resolves to is not asked.
 
-use crate::net::address::{Address, LOCALHOST};
+use crate::net::address::{Address, known_addresses};
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::PathBuf;
@@ -51,7 +51,7 @@ impl<A: Clone> Claims<A> {
 
 /// What `host` claims, each with the claims of all and of any address of its family.
 fn tcp(host: &str, port: u16) -> Vec<(Claim, Option<(Claim, Claim)>)> {
-    let ips = if host == "localhost" { LOCALHOST.to_vec() } else { host.parse().into_iter().collect() };
+    let ips = known_addresses(host);
     let family = |all: IpAddr| Some((Claim::One(all.to_string(), port), Claim::Any(all, port)));
     let of = |v4| family(if v4 { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() });
     match ips[..] {

@@ -6,7 +6,7 @@ use super::kinds::{Flag, Greeting, Name, Or, PeerAddress};
 use super::measures::Span;
 use super::report::Mistake;
 use super::table::{Notes, Table};
-use crate::net::address::{Address, LOCALHOST};
+use crate::net::address::{Address, known_addresses};
 use crate::server::{Listener, Manners, Peer, Retry, SourcePort};
 use crate::transform::{About, Template};
 use std::collections::HashMap;
@@ -215,16 +215,12 @@ impl Keys {
 /// a name.
 fn is_oneself(own: &Address, peer: &Address) -> bool {
     let (Address::Tcp { host: own, port }, Address::Tcp { host: peer, port: same }) = (own, peer) else { return false };
-    let (own, peer) = (ips(own), ips(peer));
+    let (own, peer) = (known_addresses(own), known_addresses(peer));
     let reaches = |peer: &IpAddr| {
         own.iter()
             .any(|own| own == peer || (own.is_unspecified() && own.is_ipv4() == peer.is_ipv4() && peer.is_loopback()))
     };
     port == same && peer.iter().any(reaches)
-}
-
-fn ips(host: &str) -> Vec<IpAddr> {
-    if host.eq_ignore_ascii_case("localhost") { LOCALHOST.to_vec() } else { host.parse().into_iter().collect() }
 }
 
 #[cfg(test)]

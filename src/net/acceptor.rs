@@ -7,7 +7,7 @@
 //! mailboxes are full, and when descriptors or memory run out, nothing is accepted, and epoll is
 //! not asked about the listeners, so that they do not keep the thread awake.
 
-use super::intake::Intake;
+use super::intake::{BUSY_RETRY, Intake};
 use super::links::Directory;
 use super::listener::Listening;
 use super::mailbox::Mailbox;
@@ -30,8 +30,6 @@ use std::time::Duration;
 
 /// How many connections a listener may bring in one turn, so that others get theirs.
 const BATCH: usize = 64;
-/// How soon mailboxes that were all full are tried again.
-const BUSY_RETRY: Duration = Duration::from_millis(1);
 /// How soon descriptors that ran out are tried again: clients wait no longer than this for one.
 const DESCRIPTORS_RETRY: Duration = Duration::from_millis(100);
 /// How soon memory that ran out is tried again, at first and at most.

@@ -201,6 +201,12 @@ impl fmt::Display for Local {
     }
 }
 
+/// The addresses of `host` that are known without asking a resolver: of a number, or of `localhost`.
+#[must_use]
+pub fn known_addresses(host: &str) -> Vec<IpAddr> {
+    if is_localhost(host) { LOCALHOST.to_vec() } else { host.parse().into_iter().collect() }
+}
+
 /// Whether it is the name of the loopback.
 pub(super) fn is_localhost(host: &str) -> bool {
     host.eq_ignore_ascii_case("localhost")

@@ -6,6 +6,10 @@ use super::admission::Admission;
 use super::worker::{Arrival, Handle};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+/// How soon mailboxes that were all full are tried again.
+pub const BUSY_RETRY: Duration = Duration::from_millis(1);
 
 /// The way to the workers, for whoever brings connections; clones are the same way.
 #[derive(Debug, Clone)]

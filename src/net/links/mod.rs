@@ -14,7 +14,7 @@ pub use directory::{Directory, Linkage};
 
 use super::address::Local;
 use super::errands::Errand;
-use super::intake::Intake;
+use super::intake::{BUSY_RETRY, Intake};
 use super::listener;
 use super::mailbox::{Mailbox, Post};
 use super::orders::Orders;
@@ -34,8 +34,6 @@ use std::time::Duration;
 
 /// How soon one dial follows another: a daemon with a thousand peers does not dial them all at once.
 const PACE: Duration = Duration::from_millis(10);
-/// How soon mailboxes that were all full are tried again.
-const BUSY_RETRY: Duration = Duration::from_millis(1);
 
 /// A peer that is to be linked to.
 #[derive(Debug, Clone)]

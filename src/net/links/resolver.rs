@@ -2,11 +2,10 @@
 //!
 //! What the addresses are for is not known here.
 
-use crate::net::address::LOCALHOST;
-use crate::net::address::is_localhost;
+use crate::net::address::known_addresses;
 use crate::net::plain;
 use std::collections::VecDeque;
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::net::{SocketAddr, ToSocketAddrs};
 use std::thread;
 
 /// How many names may be asked for at once.
@@ -17,11 +16,8 @@ pub(super) type Found = Result<Vec<SocketAddr>, String>;
 
 /// The addresses of `host`, the lowest first, where no resolver need be asked.
 pub(super) fn literal(host: &str, port: u16) -> Option<Vec<SocketAddr>> {
-    if is_localhost(host) {
-        return Some(LOCALHOST.map(|ip| SocketAddr::new(ip, port)).into());
-    }
-    let ip: IpAddr = host.parse().ok()?;
-    Some(vec![SocketAddr::new(ip, port)])
+    let ips = known_addresses(host);
+    (!ips.is_empty()).then(|| ips.into_iter().map(|ip| SocketAddr::new(ip, port)).collect())
 }
 
 /// Names that are being asked for, and those that wait for it.
