@@ -73,7 +73,7 @@ pub enum Heard {
     },
     /// Something else, or its beginning, while an answer is awaited by others than the greeting.
     Other(Vec<u8>),
-    /// Answers that were held back for so long were not needed for the other end to wait.
+    /// Nothing came while answers were held back, as in a loop, so that they were sent.
     Loop {
         /// How long the next will be held back.
         next: Duration,
@@ -99,7 +99,7 @@ pub struct Dialogue {
     in_step: bool,
     heard: Vec<Heard>,
     /// Whether the answer to the greeting is being answered.
-    pub(crate) answering_back: bool,
+    answering_back: bool,
 }
 
 impl Dialogue {
@@ -228,6 +228,11 @@ impl Dialogue {
         // the answer to that is awaited in turn, but not answered again
         self.manners.answer_back &= !self.answering_back;
         self.answering_back
+    }
+
+    /// Whether the answer to the greeting is being answered, so that the answer to that is awaited; said once.
+    pub(crate) fn take_answering_back(&mut self) -> bool {
+        std::mem::take(&mut self.answering_back)
     }
 
     /// Tells those who await an answer what came instead.

@@ -187,7 +187,7 @@ impl<K: Ord> Link<K> {
 
     /// Takes that the dial failed.
     pub fn handle_failure(&mut self, now: Moment) {
-        if matches!(self.stage, Stage::Dialling | Stage::Expecting(_)) {
+        if self.stage == Stage::Dialling {
             self.wait(now);
         }
     }

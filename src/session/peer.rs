@@ -127,8 +127,7 @@ impl Session {
 
     /// What the message that is being answered comes back as, if its answer is awaited in turn.
     pub(super) fn await_answer_back(&mut self, message: &[u8], now: Moment) {
-        let is_meant = |dialogue: &mut Dialogue| std::mem::take(&mut dialogue.answering_back);
-        if self.dialogue_mut().is_some_and(is_meant) {
+        if self.dialogue_mut().is_some_and(Dialogue::take_answering_back) {
             let answer = self.transformed(message);
             self.await_answer(ANSWERED_BACK, &answer, now);
         }
@@ -179,7 +178,7 @@ impl Session {
     pub(super) fn mind_arrival<'d>(&mut self, answer: &'d [u8], messages: u64, full: bool, now: Moment) -> &'d [u8] {
         let Some(dialogue) = self.dialogue_mut() else { return answer };
         let lives = dialogue.handle_arrival(full, now);
-        if std::mem::take(&mut dialogue.answering_back) {
+        if dialogue.take_answering_back() {
             self.await_answer(ANSWERED_BACK, answer, now);
         }
         if lives {

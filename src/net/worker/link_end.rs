@@ -198,17 +198,19 @@ impl Worker {
         let now = self.poll.now();
         let Some(key) = self.find(id) else { return };
         let Some(Connection { stream, session, link, .. }) = self.table.get_mut(key) else { return };
+        if link.is_none() {
+            return;
+        }
         if reason == EndReason::DuplicateLink {
             // what is being said over it goes on over it; all else over the other
             session.handle_retirement(reason, QUIET, now);
             return self.settle(key);
         }
-        let ends = link.as_ref().is_some_and(|link| link.linkage.is_dialled());
-        let unlinked = if ends { None } else { link.take() };
-        let answer = if ends {
-            session.handle_end(reason, &mut self.desk, now)
-        } else {
-            session.handle_unlink(&mut self.desk, now)
+        // one that was dialled ends, and is told of then
+        let unlinked = link.take_if(|link| !link.linkage.is_dialled());
+        let answer = match unlinked {
+            Some(_) => session.handle_unlink(&mut self.desk, now),
+            None => session.handle_end(reason, &mut self.desk, now),
         };
         answer_with(stream, session, answer, self.number);
         if let Some(link) = unlinked {
