@@ -2,9 +2,10 @@
 //!
 //! Five floors, and imports point down only (`tests/house.rs` holds them to it):
 //!
-//! - **0, ground**: [`transform`], [`framing`], [`deadlines`], [`metrics`]: bytes, characters,
+//! - **0, ground**: [`transform`], [`framing`], [`deadlines`], [`rates`], [`metrics`]: bytes, characters,
 //!   moments, counts
-//! - **1, machines**: [`session`]: one connection, and [`link`]: one peer, which know no socket and no clock
+//! - **1, machines**: [`session`]: one connection, [`link`]: one peer, and [`sources`]: where connections come
+//!   from, which know no socket and no clock
 //! - **2, net**: [`net`]: everything that owns a file descriptor
 //! - **3, server**: [`server`]: the threads; this is where to begin if you want to embed it
 //! - **4, process**: [`config`], [`offline`], [`cli`], [`daemon`], [`reload`], [`board`], [`admin`],
@@ -33,9 +34,11 @@ pub mod logging;
 pub mod metrics;
 pub mod net;
 pub mod offline;
+pub mod rates;
 pub mod reload;
 pub mod server;
 pub mod session;
 pub mod signals;
+pub mod sources;
 pub mod systemd;
 pub mod transform;

@@ -24,7 +24,7 @@ impl Counter {
 }
 
 /// How many reasons for an end a [`Counters`] has room for.
-pub const ENDS: usize = 24;
+pub const ENDS: usize = 32;
 
 /// The bounds of a [`Histogram`]'s buckets, in nanoseconds: 1, 2 and 5 of each power of ten from a
 /// microsecond to a second.
@@ -114,6 +114,8 @@ pub struct Counters {
     pub cut_short: Counter,
     /// Texts that a step could not decode, and told so.
     pub bad_input: Counter,
+    /// Times that a connection had to wait for its rates.
+    pub slowed: Counter,
     /// Connections that ended, by the number of their reason.
     pub closed: [Counter; ENDS],
     /// From the moment that something could be read until the socket took the answer.
@@ -170,6 +172,7 @@ impl Tally {
             totals.too_long += sheet.too_long.get();
             totals.cut_short += sheet.cut_short.get();
             totals.bad_input += sheet.bad_input.get();
+            totals.slowed += sheet.slowed.get();
             totals.answer_times.add(&sheet.answer_times);
             totals.transform_times.add(&sheet.transform_times);
         }
@@ -187,6 +190,17 @@ pub struct AcceptCounters {
     pub pauses: Counter,
     /// Connections closed at once because descriptors were out for long.
     pub shed: Counter,
+    /// Connections that were not let in, by the number of their reason.
+    pub refused: [Counter; ENDS],
+}
+
+impl AcceptCounters {
+    /// Counts a connection that was not let in for the reason of this number.
+    pub fn refuse(&self, reason: usize) {
+        if let Some(counter) = self.refused.get(reason) {
+            counter.add(1);
+        }
+    }
 }
 
 /// Counts summed over threads.
@@ -206,6 +220,8 @@ pub struct Totals {
     pub cut_short: u64,
     /// Texts that a step could not decode, and told so.
     pub bad_input: u64,
+    /// Times that a connection had to wait for its rates.
+    pub slowed: u64,
     /// Connections that ended, by the number of their reason.
     pub closed: [u64; ENDS],
     /// From the moment that something could be read until the socket took the answer.
@@ -230,6 +246,7 @@ impl Totals {
         self.too_long += other.too_long;
         self.cut_short += other.cut_short;
         self.bad_input += other.bad_input;
+        self.slowed += other.slowed;
         for (sum, count) in self.closed.iter_mut().zip(&other.closed) {
             *sum += count;
         }

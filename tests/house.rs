@@ -6,13 +6,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room's floor.
-const FLOORS: [(&str, usize); 20] = [
+const FLOORS: [(&str, usize); 22] = [
     ("transform", 0),
     ("framing", 0),
     ("deadlines", 0),
     ("metrics", 0),
+    ("rates", 0),
     ("link", 1),
     ("session", 1),
+    ("sources", 1),
     ("net", 2),
     ("server", 3),
     ("admin", 4),

@@ -54,7 +54,20 @@ const FRAMING: [&str; 3] = ["framing", "framing_out", "delimiter"];
 /// Keys that go with them.
 const TRANSFORM: [&str; 6] = ["transform", "invalid_utf8", "on_error", "on_unmappable", "max_message", "on_long"];
 /// Other keys that only new connections meet.
-const NEW: [&str; 4] = ["listen", "greeting", "socket", "limits.max_connections"];
+const NEW: [&str; 12] = [
+    "listen",
+    "greeting",
+    "socket",
+    "limits.max_connections",
+    "limits.allow",
+    "limits.deny",
+    "limits.max_connections_per_source",
+    "limits.connection_rate_per_source",
+    "limits.message_rate_per_source",
+    "limits.byte_rate_per_source",
+    "limits.on_limit",
+    "limits.early_refusal",
+];
 
 /// The keys whose values differ, in the order of a file; tests are none of them.
 #[must_use]

@@ -6,15 +6,16 @@ use super::chain::{Chain, Words, word};
 use super::claims::Claims;
 use super::kinds::{Addresses, Control, Count, Flag, Greeting, Name, Or, Word};
 use super::measures::{Bytes, Seconds, Span};
-use super::peers;
 use super::report::Mistake;
 use super::selftest::Test;
 use super::table::{Notes, Table};
 use super::{AdminSettings, ControlSocket};
+use super::{limits, peers};
 use crate::framing::Framing;
 use crate::logging::{self, Format};
 use crate::net::address::Address;
-use crate::net::listener::{self, Keepalive};
+use crate::net::entrance;
+use crate::net::listener::{self, Buffers, Keepalive};
 use crate::server::{AccessLog, Drain, Listener, Settings};
 use crate::session::{Limits, Service};
 use crate::transform::{Choice, Pipeline, Template};
@@ -30,7 +31,6 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 const MIB: usize = 1 << 20;
-const WAIT: RangeInclusive<Duration> = Duration::from_millis(1)..=Duration::from_hours(24 * 366);
 const SECONDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(32_767);
 const STOP: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
 
@@ -161,6 +161,7 @@ struct Keys {
     steps: Vec<Spanned<Choice>>,
     greeting: Option<Template>,
     limits: Limits,
+    entrance: entrance::Options,
     socket: listener::Options,
 }
 
@@ -169,23 +170,11 @@ impl Keys {
         let address = Address::Tcp { host: "localhost".to_owned(), port: 5000 };
         let addresses = table.take("listen", Addresses(folder), vec![Spanned::new(0..0, address)]);
 
-        let default = Limits::default();
-        let buffer_size = table.take("buffer_size", Bytes(1..=16 * MIB), default.buffer_size);
-        let buffer_size_max = table.take("buffer_size_max", Bytes(1..=16 * MIB), default.buffer_size_max);
-
+        let (limits, entrance) = limits::read(table);
         let (chain, steps) = Chain::read(name, table, folder);
         let greeting = table.take("greeting", Greeting, None);
 
-        let inner = table.table("limits");
-        let wait = |key, default| inner.take(key, Or("off", Span(WAIT)), default);
-        let limits = Limits {
-            buffer_size,
-            buffer_size_max,
-            idle_timeout: wait("idle_timeout", default.idle_timeout),
-            message_timeout: wait("message_timeout", default.message_timeout),
-            write_timeout: wait("write_timeout", default.write_timeout),
-        };
-        Keys { addresses, chain, steps, greeting, limits, socket: socket(&table.table("socket")) }
+        Keys { addresses, chain, steps, greeting, limits, entrance, socket: socket(&table.table("socket")) }
     }
 
     /// The listener that the keys make; what contradicts itself is noted.
@@ -206,12 +195,14 @@ impl Keys {
             let steps = self.steps.iter().map(|step| (step.span(), step.get_ref()));
             notes.mistakes.borrow_mut().extend(messages_needed(steps));
         }
+        limits::mind(&self.entrance, self.addresses.iter().map(Spanned::get_ref), table, notes);
         let pipeline = Pipeline::new(self.steps.into_iter().map(Spanned::into_inner).collect());
         let most = if self.chain.has_messages() { self.chain.framed.max_message } else { buffer_size_max };
         mind_the_answer(pipeline.growth().of(most), self.chain.has_messages(), table, notes);
         Listener {
             addresses: self.addresses.into_iter().map(Spanned::into_inner).collect(),
             socket: self.socket,
+            entrance: self.entrance,
             service: Service {
                 name: self.chain.name,
                 framing,
@@ -229,6 +220,7 @@ fn socket(table: &Table<'_>) -> listener::Options {
     listener::Options {
         backlog: table.take("backlog", Count(1..=65_535), default.backlog),
         nodelay: table.take("nodelay", Flag, default.nodelay),
+        buffers: buffers(table),
         keepalive: table.table_or("keepalive", "off").map(|table| {
             let default = default.keepalive.unwrap_or_default();
             Keepalive {
@@ -238,6 +230,17 @@ fn socket(table: &Table<'_>) -> listener::Options {
             }
         }),
         ..default
+    }
+}
+
+fn buffers(table: &Table<'_>) -> Buffers {
+    let default = Buffers::default();
+    let size = |key, default| table.take(key, Or("auto", Bytes(4096..=1024 * MIB)), default);
+    let unsent = default.unsent.and_then(|bytes| usize::try_from(bytes).ok());
+    Buffers {
+        receive: size("receive_buffer", default.receive),
+        send: size("send_buffer", default.send),
+        unsent: size("notsent_lowat", unsent).and_then(|bytes| u32::try_from(bytes).ok()),
     }
 }
 

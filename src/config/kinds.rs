@@ -5,6 +5,7 @@
 use super::ControlSocket;
 use super::report::{Mistake, plain};
 use crate::net::address::Address;
+use crate::net::blocks::Block;
 use crate::transform::{self, About, Choice, Files, Site, StepSeed, Template, plainly};
 use serde::Deserialize;
 use serde::de::DeserializeSeed;
@@ -260,6 +261,26 @@ impl Kind for Addresses<'_> {
 
     fn wording(&self, _: Value, value: &Self::Value) -> Value {
         self.write(value) // so that relative paths mean the same wherever they are read
+    }
+}
+
+/// Blocks of addresses.
+pub(super) struct Blocks;
+
+impl Kind for Blocks {
+    type Value = Vec<Block>;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<Self::Value, Vec<Mistake>> {
+        let blocks = each(raw, |item| {
+            let text = item.get_ref().as_str();
+            let block = text.ok_or_else(|| "expected a block of addresses; such as \"10.0.0.0/8\"".to_owned());
+            block.and_then(str::parse).map_err(|text| Mistake::told(item.span(), &text))
+        })?;
+        Ok(blocks.into_iter().map(Spanned::into_inner).collect())
+    }
+
+    fn write(&self, value: &Self::Value) -> Value {
+        value.iter().map(|block| json!(block.to_string())).collect()
     }
 }
 

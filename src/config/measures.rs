@@ -4,7 +4,9 @@
 
 use super::kinds::{Kind, Raw, integer, one, out_of_range, within, wrong_type};
 use super::report::Mistake;
+use crate::rates::Rate;
 use serde_json::{Value, json};
+use std::num::NonZero;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
@@ -108,6 +110,52 @@ impl Kind for Seconds {
 
     fn write(&self, value: &Duration) -> Value {
         json!(show_duration(value))
+    }
+}
+
+/// So many in each second, minute or hour.
+pub(super) struct PerTime {
+    /// Whether what is counted are bytes, whose number has a unit.
+    pub(super) of_bytes: bool,
+}
+
+const PERIODS: [(&str, Duration); 4] = [
+    ("s", Duration::from_secs(1)),
+    ("min", Duration::from_mins(1)),
+    ("m", Duration::from_mins(1)),
+    ("h", Duration::from_hours(1)),
+];
+
+impl PerTime {
+    fn cure(&self) -> &'static str {
+        if self.of_bytes { "such as \"64KiB/s\"" } else { "such as \"20/s\" or \"100/min\"" }
+    }
+}
+
+impl Kind for PerTime {
+    type Value = Rate;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<Rate, Vec<Mistake>> {
+        let text = raw.get_ref().as_str().ok_or_else(|| wrong_type(raw, "a rate", self.cure()))?;
+        let (amount, period) =
+            text.split_once('/').ok_or_else(|| one(raw, format!("\"{text}\" is not a rate"), self.cure()))?;
+        let period = PERIODS.iter().find(|(unit, _)| *unit == period.trim());
+        let (_, period) = period.ok_or_else(|| one(raw, format!("\"{text}\" is per no time"), "per s, min or h"))?;
+        let amount = amount.trim();
+        let amount = match amount.parse() {
+            Ok(amount) => amount,
+            Err(_) if self.of_bytes => size(amount).map_err(|text| vec![Mistake::told(raw.span(), &text)])?,
+            Err(_) => return Err(one(raw, format!("\"{amount}\" is not a whole number"), self.cure())),
+        };
+        let amount = within(raw, amount, &(1..=i128::from(u32::MAX)), i128::to_string)?;
+        let amount = u32::try_from(amount).ok().and_then(NonZero::new);
+        Ok(Rate::new(amount.unwrap_or(NonZero::<u32>::MIN), *period))
+    }
+
+    fn write(&self, value: &Rate) -> Value {
+        let unit = PERIODS.iter().find(|(_, period)| *period == value.period()).map_or("s", |(unit, _)| unit);
+        let amount = if self.of_bytes { show_size(value.amount().into()) } else { value.amount().to_string() };
+        json!(format!("{amount}/{unit}"))
     }
 }
 

@@ -9,6 +9,7 @@ mod claims;
 mod effective;
 mod keys;
 mod kinds;
+mod limits;
 mod measures;
 mod peers;
 mod report;

@@ -87,8 +87,11 @@ impl<'t> Notes<'t> {
             About::nearest(name, words).map_or((0.0, ""), |(likeness, key)| (likeness, key))
         };
         let (here, there) = (near(true), near(false));
-        // a key of this very table wins, unless the other is spelt much better
-        if here.0 > 0.0 && here.0 + 0.15 >= there.0 {
+        // a key of this very table wins, unless the other is spelt much better, or is the very word where the
+        // same table stands elsewhere
+        let called = |kind: &str| kind.rsplit('.').next().map(str::to_owned);
+        let is_same = |(home, key): &(String, &str)| *key == name && called(home) == called(kind);
+        if here.0 > 0.0 && here.0 + 0.15 >= there.0 && !asked.iter().any(is_same) {
             return format!("did you mean `{}`?", here.1);
         }
         if there.0 > 0.0 {

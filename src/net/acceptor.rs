@@ -7,6 +7,7 @@
 //! mailboxes are full, and when descriptors or memory run out, nothing is accepted, and epoll is
 //! not asked about the listeners, so that they do not keep the thread awake.
 
+use super::entrance::Entrance;
 use super::intake::{BUSY_RETRY, Intake};
 use super::links::Directory;
 use super::listener::Listening;
@@ -14,6 +15,7 @@ use super::mailbox::Mailbox;
 use super::orders::Orders;
 use super::plain;
 use super::poll::{Interest, Poll};
+use super::reception::Reception;
 use super::stream::{Peer, Stream};
 use super::worker::Arrival;
 use crate::deadlines::Moment;
@@ -46,6 +48,8 @@ const TELL_EVERY: Duration = Duration::from_secs(5);
 pub struct Door {
     /// The socket.
     pub listening: Arc<Listening>,
+    /// Who is let in.
+    pub entrance: Arc<Entrance>,
     /// How its connections are served.
     pub service: Arc<Service>,
     /// How many connections its backlog holds, at most.
@@ -73,8 +77,7 @@ pub struct Acceptor {
     /// Which door is looked at first; each in its turn, so that none keeps the others out.
     first: usize,
     intake: Intake,
-    /// Which clients are peers.
-    directory: Arc<Directory>,
+    reception: Reception,
     orders: Arc<Orders>,
     counters: Arc<AcceptCounters>,
     gate: Gate,
@@ -129,6 +132,7 @@ impl Acceptor {
         for (token, door) in (0..).zip(&doors) {
             poll.add(&door.listening, token, Interest::Read)?;
         }
+        let reception = Reception::new(directory, Arc::clone(&counters), intake.workers().len());
         Ok(Acceptor {
             poll,
             doors,
@@ -136,7 +140,7 @@ impl Acceptor {
             leaving: Vec::new(),
             first: 0,
             intake,
-            directory,
+            reception,
             orders,
             counters,
             gate: Gate::Open,
@@ -196,12 +200,9 @@ impl Acceptor {
             if let Some(arrival) = &mut self.in_hand
                 && let Some(door) = self.doors.iter().find(|door| door.service.name == arrival.service.name)
             {
-                arrival.service = arrival.service.renewed(&door.service);
-                if arrival.context.is_none() && arrival.service.wants_context() {
-                    let context = arrival.stream.context(&arrival.peer, &arrival.service.name, arrival.id);
-                    arrival.context = Some(Box::new(context));
-                }
+                arrival.renew(door);
             }
+            self.reception.change_doors(&self.doors);
             self.leaving.extend(before);
             self.leaving.retain(|door| !stays(door));
             told.push(done);
@@ -230,7 +231,7 @@ impl Acceptor {
             Gate::Busy { retry } | Gate::Paused { retry, .. } => Some(retry),
         };
         let give_up = self.orders.draining().map(|(_, deadline)| *deadline);
-        retry.into_iter().chain(give_up).min()
+        retry.into_iter().chain(give_up).chain(self.reception.next_look(self.poll.now())).min()
     }
 
     /// Accepts from the doors that epoll reported, or from all when it was not asked about them.
@@ -241,6 +242,12 @@ impl Acceptor {
             return Ok(());
         }
         if let Some(arrival) = self.in_hand.take() {
+            self.hand_over(arrival);
+            if self.in_hand.is_some() {
+                return Ok(());
+            }
+        }
+        while let Some(arrival) = self.reception.next(draining, self.intake.admission(), self.poll.now()) {
             self.hand_over(arrival);
             if self.in_hand.is_some() {
                 return Ok(());
@@ -278,11 +285,12 @@ impl Acceptor {
             match rustix::net::acceptfrom_with(&door.listening, FLAGS) {
                 Ok((socket, from)) => {
                     let peer = from.and_then(|from| SocketAddr::try_from(from).ok()).map_or(Peer::Unix, Peer::Tcp);
-                    let (id, stream, service) = (self.intake.number(), Stream::new(socket), Arc::clone(&door.service));
-                    let link = self.directory.find(&service.name, &peer);
-                    let context = service.wants_context().then(|| Box::new(stream.context(&peer, &service.name, id)));
+                    let (id, stream) = (self.intake.number(), Stream::new(socket));
                     self.resume();
-                    self.hand_over(Arrival { id, stream, peer, service, context, link });
+                    let (admission, now) = (self.intake.admission(), self.poll.now());
+                    if let Some(arrival) = self.reception.receive(door, id, stream, peer, admission, now) {
+                        self.hand_over(arrival);
+                    }
                     if self.in_hand.is_some() {
                         return Ok(());
                     }

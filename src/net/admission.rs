@@ -4,12 +4,17 @@ use super::bell::Bell;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
+/// How many of those who are refused may be told why at the same time; their descriptors are of those to spare.
+const ASIDE: usize = 24;
+
 /// Counts the places that connections take up; shared by those who bring connections, who take them, and
 /// the workers, who give them back.
 #[derive(Debug)]
 pub struct Admission {
     max: AtomicUsize,
     open: AtomicUsize,
+    /// How many have stepped aside.
+    aside: AtomicUsize,
     waiting: AtomicBool,
     acceptor: Arc<Bell>,
 }
@@ -18,7 +23,8 @@ impl Admission {
     /// `max` places; `acceptor` is rung when one is given back that it waits for.
     #[must_use]
     pub fn new(max: usize, acceptor: Arc<Bell>) -> Admission {
-        Admission { max: AtomicUsize::new(max), open: AtomicUsize::new(0), waiting: AtomicBool::new(false), acceptor }
+        let (open, aside) = (AtomicUsize::new(0), AtomicUsize::new(0));
+        Admission { max: AtomicUsize::new(max), open, aside, waiting: AtomicBool::new(false), acceptor }
     }
 
     /// Takes a place. `false` when there is none; the acceptor's bell then rings at the next
@@ -50,6 +56,23 @@ impl Admission {
         if self.waiting.load(SeqCst) && self.waiting.swap(false, SeqCst) {
             self.acceptor.ring();
         }
+    }
+
+    /// Gives a place back for one beside them, where there are few, for those who are to be told that they are
+    /// refused. `false` when there is none; the place is kept then.
+    #[must_use]
+    pub fn step_aside(&self) -> bool {
+        if self.aside.fetch_add(1, SeqCst) >= ASIDE {
+            self.leave_aside();
+            return false;
+        }
+        self.leave();
+        true
+    }
+
+    /// Gives a place beside the others back.
+    pub fn leave_aside(&self) {
+        self.aside.fetch_sub(1, SeqCst);
     }
 
     /// How many places are taken.

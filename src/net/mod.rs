@@ -1,6 +1,7 @@
 //! Everything that owns a file descriptor: readiness in, calls of the floors below out.
 //!
 //! - [`address`]: where to listen, as it is written
+//! - [`blocks`]: addresses in CIDR notation
 //! - [`listener`]: listening sockets, bound or adopted
 //! - [`acceptor`]: the thread that accepts, and hands over by
 //! - [`mailbox`]: a channel whose receiver sleeps in epoll, to the
@@ -9,6 +10,7 @@
 //! - [`poll`], [`bell`]: what these threads sleep in, and what wakes them
 //! - [`admission`], [`orders`], [`errands`], [`pulse`]: what they share: places, orders, questions, signs of life
 //! - [`intake`]: the way from those who bring connections to the workers
+//! - [`entrance`], [`reception`]: who is let in, and what becomes of those who are not
 //! - [`links`]: the thread that dials peers
 //! - [`access`]: what of connections stands in the log
 //! - [`descriptors`]: the limit of open files
@@ -18,7 +20,9 @@ pub mod access;
 pub mod address;
 pub mod admission;
 pub mod bell;
+pub mod blocks;
 pub mod descriptors;
+pub mod entrance;
 pub mod errands;
 pub mod intake;
 pub mod links;
@@ -27,6 +31,7 @@ pub mod mailbox;
 pub mod orders;
 pub mod poll;
 pub mod pulse;
+mod reception;
 mod stopwatch;
 pub mod stream;
 mod throttle;

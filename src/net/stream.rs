@@ -6,6 +6,7 @@ use super::address::Local;
 use super::under_way::under_way;
 use crate::session::EndReason;
 use crate::transform::Context;
+use nix::sys::socket::sockopt::PeerCredentials;
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 use std::fmt;
@@ -93,6 +94,12 @@ impl Stream {
     #[must_use]
     pub fn local(&self) -> Option<SocketAddr> {
         SocketAddr::try_from(rustix::net::getsockname(&self.socket).ok()?).ok()
+    }
+
+    /// The user whose process is at the other end, where that is one of this host.
+    #[must_use]
+    pub fn user(&self) -> Option<u32> {
+        nix::sys::socket::getsockopt(&self.socket, PeerCredentials).ok().map(|credentials| credentials.uid())
     }
 
     /// Bytes that were written and the other end has not acknowledged.

@@ -3,13 +3,14 @@
 use crate::deadlines::Moment;
 use std::time::Duration;
 
-/// How many lines a second may have.
+/// How many lines a second may have, where nothing else says so.
 const LINES: u32 = 10;
 const SECOND: Duration = Duration::from_secs(1);
 
 /// Lets the first lines of each second through, and counts the others.
 #[derive(Debug)]
 pub(super) struct Throttle {
+    most: u32,
     second: Moment,
     lines: u32,
     kept_back: u64,
@@ -17,11 +18,16 @@ pub(super) struct Throttle {
 
 impl Default for Throttle {
     fn default() -> Self {
-        Throttle { second: Moment::from_millis(0), lines: 0, kept_back: 0 }
+        Throttle::new(LINES)
     }
 }
 
 impl Throttle {
+    /// A throttle that lets so many lines a second through.
+    pub(super) fn new(most: u32) -> Throttle {
+        Throttle { most, second: Moment::from_millis(0), lines: 0, kept_back: 0 }
+    }
+
     /// How many lines were kept back and not told of.
     pub(super) fn kept_back(&self) -> u64 {
         self.kept_back
@@ -32,7 +38,7 @@ impl Throttle {
         if now.since(self.second) >= SECOND {
             (self.second, self.lines) = (now, 0);
         }
-        if self.lines == LINES {
+        if self.lines == self.most {
             self.kept_back += 1;
             return None;
         }

@@ -1,9 +1,9 @@
 //! What can be asked of a running server, from any thread: other settings, an end, and how it is.
 
-use super::plan::Plan;
+use super::plan::{Kept, Plan};
 use super::settings::{Refused, Settings};
 use crate::deadlines::{Clock, Moment};
-use crate::metrics::{AcceptCounters, Tally, Totals};
+use crate::metrics::{AcceptCounters, Totals};
 use crate::net::acceptor::Change;
 use crate::net::access::Access;
 use crate::net::address::Local;
@@ -19,6 +19,7 @@ use crate::net::poll::Poll;
 use crate::net::pulse::Pulse;
 use crate::net::worker;
 use crate::session::Service;
+use crate::sources::Sources;
 use crossbeam_channel::unbounded;
 use std::io;
 use std::sync::atomic::Ordering::Relaxed;
@@ -87,6 +88,7 @@ pub(super) struct State {
 #[derive(Debug, Clone)]
 pub(super) struct Hosted {
     pub(super) service: Arc<Service>,
+    pub(super) sources: Arc<Sources>,
     pub(super) addresses: Vec<Local>,
 }
 
@@ -158,7 +160,7 @@ impl Control {
         let (before, pool) = (self.addresses(), self.state().pool());
         let (drain, access) = (settings.drain.clone(), settings.access);
         let mut plan = Plan::new(settings, inner.workers.len(), pool, |name| {
-            self.state().tally(name).unwrap_or_else(|| Arc::new(Tally::new(inner.workers.len())))
+            self.state().kept(name).unwrap_or_else(|| Kept::new(inner.workers.len()))
         })?;
         if inner.orders.draining().is_some() {
             return Err(Refused::Stopping);
@@ -355,7 +357,7 @@ impl State {
         let hosted = |service: &Arc<Service>| {
             let own = plan.doors.iter().filter(|door| Arc::ptr_eq(&door.service, service));
             let addresses = own.map(|door| door.listening.local().clone()).collect();
-            Hosted { service: Arc::clone(service), addresses }
+            Hosted { service: Arc::clone(service), sources: plan.sources(service), addresses }
         };
         let before = std::mem::replace(&mut self.listeners, plan.services.iter().map(hosted).collect());
         let stays = |old: &Hosted| self.listeners.iter().any(|new| new.service.name == old.service.name);
@@ -376,10 +378,11 @@ impl State {
         open.chain(self.idle.iter().cloned()).collect()
     }
 
-    /// What is counted for the listener of this name.
-    fn tally(&self, name: &str) -> Option<Arc<Tally>> {
+    /// What of the listener of this name outlives its settings.
+    fn kept(&self, name: &str) -> Option<Kept> {
         let mut hosted = self.listeners.iter().chain(&self.removed);
-        hosted.find(|hosted| hosted.service.name == name).map(|hosted| Arc::clone(&hosted.service.tally))
+        let hosted = hosted.find(|hosted| hosted.service.name == name)?;
+        Some(Kept { tally: Arc::clone(&hosted.service.tally), sources: Arc::clone(&hosted.sources) })
     }
 
     /// Lets go of listeners that are no more and whose last connection has ended.

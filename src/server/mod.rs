@@ -47,7 +47,7 @@ pub use say::Unsaid;
 pub use settings::{Inherited, Listener, Refused, Settings};
 
 use crate::deadlines::Clock;
-use crate::metrics::{AcceptCounters, Tally};
+use crate::metrics::AcceptCounters;
 use crate::net::acceptor::Acceptor;
 use crate::net::access::Access;
 use crate::net::admission::Admission;
@@ -62,7 +62,7 @@ use crate::net::pulse::Pulse;
 use crate::net::worker::{self, Worker};
 use control::{Beat, Inner, State};
 use crossbeam_channel::{Receiver, Sender};
-use plan::Plan;
+use plan::{Kept, Plan};
 use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex};
@@ -123,7 +123,7 @@ impl Server {
         let (known, drain) = (settings::names(&settings.listeners), settings.drain.clone());
         let access_log = settings.access;
         let pool: Pool = inherited.into_iter().map(Arc::new).collect();
-        let mut plan = Plan::new(settings, count, pool, |_| Arc::new(Tally::new(count)))?;
+        let mut plan = Plan::new(settings, count, pool, |_| Kept::new(count))?;
         if let Some(Origin::Passed(name)) = plan.idle.first().map(|idle| idle.origin()) {
             return Err(Refused::Nobodys { name: name.clone(), known });
         }

@@ -8,10 +8,12 @@ use super::settings::{self, Listener, Refused, Settings};
 use crate::metrics::Tally;
 use crate::net::acceptor::Door;
 use crate::net::address::{Address, Local};
+use crate::net::entrance::Entrance;
 use crate::net::links::{Peering, SourcePort};
 use crate::net::listener::{self, Listening, Origin, Pool};
 use crate::net::{descriptors, plain};
 use crate::session::Service;
+use crate::sources::Sources;
 use std::num::NonZero;
 use std::sync::Arc;
 
@@ -19,6 +21,23 @@ use std::sync::Arc;
 const RESERVE: usize = 64;
 /// Those of them that are to spare, and for whoever looks at the daemon.
 const SPARE: usize = 48;
+
+/// What of a listener outlives its settings.
+#[derive(Debug, Clone)]
+pub(super) struct Kept {
+    /// What is counted for it.
+    pub(super) tally: Arc<Tally>,
+    /// Where its connections come from.
+    pub(super) sources: Arc<Sources>,
+}
+
+impl Kept {
+    /// What a listener that is new has, with so many workers.
+    pub(super) fn new(workers: usize) -> Kept {
+        // the acceptor has a sheet, too: the last
+        Kept { tally: Arc::new(Tally::new(workers + 1)), sources: Arc::default() }
+    }
+}
 
 /// What is to be.
 #[derive(Debug)]
@@ -41,19 +60,19 @@ pub(super) struct Plan {
 
 impl Plan {
     /// The plan for `settings` with `workers` workers, where the sockets of `pool` listen already;
-    /// `tally` gives what is counted for the listener of a name.
+    /// `kept` gives what outlives other settings of the listener of a name.
     pub(super) fn new(
         settings: Settings,
         workers: usize,
         mut pool: Pool,
-        mut tally: impl FnMut(&str) -> Arc<Tally>,
+        mut kept: impl FnMut(&str) -> Kept,
     ) -> Result<Plan, Refused> {
         let max_connections = places(&settings, workers)?;
         let known = settings::names(&settings.listeners);
         let dials =
             |name: &str| settings.peers.iter().any(|peer| peer.via == name && peer.source_port == SourcePort::Listen);
         let (mut doors, mut options, mut services) = (Vec::new(), Vec::new(), Vec::new());
-        for Listener { addresses, mut socket, mut service } in settings.listeners {
+        for Listener { addresses, mut socket, entrance, mut service } in settings.listeners {
             socket.dials = dials(&service.name);
             let is_passed =
                 |found: &Arc<Listening>| matches!(found.origin(), Origin::Passed(name) if *name == service.name);
@@ -71,10 +90,13 @@ impl Plan {
                     sockets.extend(Listening::open(&service.name, address, &socket, &mut pool)?);
                 }
             }
-            service.tally = tally(&service.name);
+            let Kept { tally, sources } = kept(&service.name);
+            service.tally = tally;
+            let entrance = Arc::new(Entrance::new(entrance, sources, service.limits.rates.are_shared()));
             let service = Arc::new(service);
             for listening in sockets {
-                doors.push(Door { listening, service: Arc::clone(&service), backlog: socket.backlog });
+                let (entrance, service) = (Arc::clone(&entrance), Arc::clone(&service));
+                doors.push(Door { listening, entrance, service, backlog: socket.backlog });
                 options.push(socket.clone());
             }
             services.push(service);
@@ -91,6 +113,12 @@ impl Plan {
     /// All addresses that this daemon listens on.
     pub(super) fn listeners(&self) -> Vec<Local> {
         self.doors.iter().flat_map(|door| door.listening.addresses()).collect()
+    }
+
+    /// Where the connections that `service` serves come from.
+    pub(super) fn sources(&self, service: &Arc<Service>) -> Arc<Sources> {
+        let door = self.doors.iter().find(|door| Arc::ptr_eq(&door.service, service));
+        door.map(|door| Arc::clone(door.entrance.sources())).unwrap_or_default()
     }
 
     /// Sets the options of all sockets, and lets go of those that are not listened on any more, with

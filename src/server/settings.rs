@@ -3,6 +3,7 @@
 use super::peers::Peer;
 use crate::net::access::AccessLog;
 use crate::net::address::Address;
+use crate::net::entrance;
 use crate::net::listener::{self, BindError, Listening};
 use crate::net::orders::Drain;
 use crate::net::plain;
@@ -51,6 +52,8 @@ pub struct Listener {
     pub addresses: Vec<Address>,
     /// Options of its sockets.
     pub socket: listener::Options,
+    /// Who is let in.
+    pub entrance: entrance::Options,
     /// How its connections are served.
     pub service: Service,
 }
@@ -59,7 +62,8 @@ impl Listener {
     /// A service on one address, and the defaults.
     #[must_use]
     pub fn new(address: Address, service: Service) -> Listener {
-        Listener { addresses: vec![address], socket: listener::Options::default(), service }
+        let (socket, entrance) = Default::default();
+        Listener { addresses: vec![address], socket, entrance, service }
     }
 }
 

@@ -31,6 +31,10 @@ impl Desk {
         Desk { worker, ..Desk::default() }
     }
 
+    pub(super) fn worker(&self) -> usize {
+        self.worker
+    }
+
     fn tidy(&mut self) {
         self.answers.clear();
         self.answers.shrink_to(DESK_BYTES);
@@ -118,13 +122,16 @@ impl Session {
         let mut input = Input::new(rest, read, end);
         let (mut refused, mut count) = (None, 0);
         let most = self.service.limits.answers_max();
+        let mut allowed = if end { u64::MAX } else { self.messages_allowed(now) };
         let mut service = Arc::clone(&self.service);
         while refused.is_none()
             && desk.answers.len() < most
+            && allowed > 0
             && let Framing::Messages(messages) = &service.framing
             && let Some(piece) = input.next(messages)
         {
             let is_last = piece.is_last();
+            allowed -= u64::from(is_last);
             match piece {
                 Piece::Message { body, ending, cut_off } => {
                     (begun, count) = (None, count + 1);
@@ -170,7 +177,7 @@ impl Session {
         service.tally.of(desk.worker).messages.add(count);
         let rest = input.into_rest();
         if !rest.is_empty() && refused.is_none() {
-            let in_hand = desk.answers.len() >= most;
+            let in_hand = desk.answers.len() >= most || allowed == 0;
             let held = self.held();
             (held.rest, held.in_hand, held.begun) = (rest, in_hand, begun.or(Some(now)));
         } else if let Some(held) = &mut self.held {

@@ -21,6 +21,8 @@ enum Due {
     FlushTail,
     /// What the loop guard holds back is sent.
     Release,
+    /// The rates allow that more is read, or answered.
+    Resume,
     /// It is answered as at the end of input.
     Finish(EndReason),
     /// It ends although the client may still be sending.
@@ -46,6 +48,7 @@ impl Session {
                 return self.mind_answer(answer, 1, now);
             }
             Due::Release => self.handle_silence(now),
+            Due::Resume => self.handle_resume(now),
             Due::Finish(reason) => return self.finish(reason, desk, now),
             Due::End(reason) => self.begin_ending(reason),
             Due::Reset(reason) => self.end_at_once(reason, true),
@@ -68,18 +71,31 @@ impl Session {
         // one that is not needed any more, and never quiet
         let retired = self.held.as_ref().and_then(|held| held.drain).filter(|drain| drain.2 != EndReason::Drained);
         let retired = retired.map(|(from, _, reason)| (from.after(RETIRED), Due::Reset(reason)));
-        let earlier = |due: Option<(Moment, Due)>| due.into_iter().chain(retired).min_by_key(|(moment, _)| *moment);
+        // a peer may stay, and be silent, for as long as it likes
+        let is_client = self.dialogue().is_none();
+        let lifetime = limits.max_lifetime.filter(|_| is_client);
         match self.stage {
             Stage::Ended { .. } => None,
             Stage::Lingering { .. } => after(self.moved, Some(LINGER), Due::Close),
-            _ if !self.unsent().is_empty() || (self.is_in_hand() && !self.waits_for_release()) => {
-                earlier(after(self.moved, limits.write_timeout, Due::Reset(EndReason::WriteTimeout)))
+            _ if !self.unsent().is_empty() || (self.is_in_hand() && !self.is_held_up()) => {
+                let is_half_closed = self.stage == Stage::Answering;
+                let half_closed = limits.half_closed_timeout.filter(|_| is_half_closed);
+                let overdue = lifetime.map(|lifetime| lifetime.saturating_add(RETIRED));
+                [
+                    retired,
+                    after(self.moved, limits.write_timeout, Due::Reset(EndReason::WriteTimeout)),
+                    after(self.moved, half_closed, Due::Reset(EndReason::HalfClosedTimeout)),
+                    after(self.opened, overdue, Due::Reset(EndReason::MaxLifetime)),
+                ]
+                .into_iter()
+                .flatten()
+                .min_by_key(|(moment, _)| *moment)
             }
             Stage::Answering | Stage::Ending => None,
             Stage::Open => {
                 let held = self.held.as_deref();
                 // while nothing is read, the rest of a message has no way to come
-                let begun = held.and_then(|held| held.begun).filter(|_| !self.waits_for_release());
+                let begun = held.and_then(|held| held.begun).filter(|_| !self.is_held_up());
                 // what may become an answer is waited for, but not for ever
                 let is_begun = self.dialogue().is_some_and(Dialogue::has_begun);
                 let wait = limits.message_timeout.or(is_begun.then_some(BEGUN));
@@ -89,14 +105,16 @@ impl Session {
                 };
                 let drain = held.and_then(|held| held.drain);
                 // what is not read yet would make a reset of a close
-                let drained = if self.waits_for_release() { Due::End } else { Due::Finish };
-                // a peer may be silent for as long as it likes
-                let idle = limits.idle_timeout.filter(|_| self.dialogue().is_none());
+                let drained = if self.is_held_up() { Due::End } else { Due::Finish };
+                // whoever is slowed has no way to be heard
+                let idle = limits.idle_timeout.filter(|_| is_client && !self.is_slowed());
                 let held_until = self.dialogue().map(Dialogue::held_until).filter(|until| *until != Moment::NEVER);
                 [
                     retired,
                     after(self.moved, idle, Due::Finish(EndReason::IdleTimeout)),
+                    after(self.opened, lifetime, Due::End(EndReason::MaxLifetime)),
                     held_until.map(|until| (until, Due::Release)),
+                    self.slowed_until().map(|until| (until, Due::Resume)),
                     begun.and_then(|begun| after(begun, wait, unfinished)),
                     drain.map(|(from, idle, reason)| (from.max(self.moved).after(idle), drained(reason))),
                 ]

@@ -20,6 +20,16 @@ pub enum EndReason {
     MessageTimeout,
     /// The client took nothing of its answer for `write_timeout`.
     WriteTimeout,
+    /// The client had ended its input, and took nothing of its answer for `half_closed_timeout`.
+    HalfClosedTimeout,
+    /// The connection had lasted for `max_lifetime`.
+    MaxLifetime,
+    /// The client's address is among those of `deny`, or not among those of `allow`.
+    Denied,
+    /// The client's source had as many connections as it may, or too many of late.
+    LimitSource,
+    /// The daemon was filling up, and nothing was known of the client's source (`early_refusal`).
+    RefusedEarly,
     /// A message was longer than `max_message`.
     MessageTooLong,
     /// Bytes were not UTF-8, and `invalid_utf8 = "close"`.
@@ -52,13 +62,18 @@ pub enum EndReason {
 
 impl EndReason {
     /// All reasons, in the order of their discriminants.
-    pub const ALL: [EndReason; 20] = [
+    pub const ALL: [EndReason; 25] = [
         EndReason::ClientFin,
         EndReason::ClientReset,
         EndReason::ClientVanished,
         EndReason::IdleTimeout,
         EndReason::MessageTimeout,
         EndReason::WriteTimeout,
+        EndReason::HalfClosedTimeout,
+        EndReason::MaxLifetime,
+        EndReason::Denied,
+        EndReason::LimitSource,
+        EndReason::RefusedEarly,
         EndReason::MessageTooLong,
         EndReason::InvalidUtf8,
         EndReason::Unmappable,
@@ -85,6 +100,11 @@ impl EndReason {
             EndReason::IdleTimeout => "idle_timeout",
             EndReason::MessageTimeout => "message_timeout",
             EndReason::WriteTimeout => "write_timeout",
+            EndReason::HalfClosedTimeout => "half_closed_timeout",
+            EndReason::MaxLifetime => "max_lifetime",
+            EndReason::Denied => "denied",
+            EndReason::LimitSource => "limit_source",
+            EndReason::RefusedEarly => "refused_early",
             EndReason::MessageTooLong => "message_too_long",
             EndReason::InvalidUtf8 => "invalid_utf8",
             EndReason::Unmappable => "unmappable",
@@ -102,7 +122,7 @@ impl EndReason {
         }
     }
 
-    /// Whether connections end so every day; the others are worth a look.
+    /// Whether connections end so every day, or whoever ended it tells of it; the others are worth a look.
     #[must_use]
     pub fn is_ordinary(self) -> bool {
         matches!(
@@ -110,6 +130,10 @@ impl EndReason {
             EndReason::ClientFin
                 | EndReason::ClientReset
                 | EndReason::IdleTimeout
+                | EndReason::MaxLifetime
+                | EndReason::Denied
+                | EndReason::LimitSource
+                | EndReason::RefusedEarly
                 | EndReason::Drained
                 | EndReason::PeerRemoved
                 | EndReason::DuplicateLink

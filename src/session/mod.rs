@@ -22,18 +22,21 @@
 mod answer;
 mod due;
 mod end_reason;
+mod pace;
 mod peer;
 mod renewal;
 mod service;
 
 pub use answer::Desk;
 pub use end_reason::EndReason;
+pub use pace::Rates;
 pub use service::{Limits, Service};
 
 use crate::deadlines::Moment;
 use crate::framing::Rest;
 use crate::link::Dialogue;
 use crate::transform::{Context, Memories};
+use pace::Pace;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -95,6 +98,8 @@ struct Held {
     drain: Option<(Moment, Duration, EndReason)>,
     /// What there is beside, where the other end is a peer.
     dialogue: Option<Box<Dialogue>>,
+    /// What was used of the rates that it is held to.
+    pace: Option<Box<Pace>>,
 }
 
 impl Held {
@@ -106,6 +111,7 @@ impl Held {
             && self.under_way.is_none()
             && self.drain.is_none()
             && self.dialogue.is_none()
+            && self.pace.is_none()
     }
 }
 
@@ -160,7 +166,7 @@ impl Session {
     /// How many bytes the next read should ask for.
     #[must_use]
     pub fn read_size(&self) -> usize {
-        self.read_size as usize
+        (self.read_size as usize).min(self.service.limits.rates.longest_read())
     }
 
     /// When the connection was opened.
@@ -193,11 +199,12 @@ impl Session {
         self.moved
     }
 
-    /// What it does now, in one word for people: `open`, `reading`, `writing`, `holding`, `ending`.
+    /// What it does now, in one word for people: `open`, `reading`, `writing`, `slowed`, `holding`, `ending`.
     #[must_use]
     pub fn state(&self) -> &'static str {
         match (self.stage, self.poll_action()) {
             (Stage::Open, Action::Read | Action::Wait) => match &self.held {
+                _ if self.is_slowed() => "slowed",
                 Some(held) if held.dialogue.as_ref().is_some_and(|dialogue| dialogue.is_holding()) => "holding",
                 Some(held) if held.begun.is_some() => "reading",
                 _ => "open",
@@ -240,9 +247,10 @@ impl Session {
                 if let Some(held) = &mut self.held {
                     held.under_way = None;
                 }
-                let (full, before) = (len >= self.read_size(), self.messages);
+                let (full, before, worker) = (len >= self.read_size(), self.messages, desk.worker());
                 self.adapt_read_size(len);
                 let answer = self.answer(input, false, desk, now);
+                self.spend(len, self.messages - before, worker, now);
                 self.mind_arrival(answer, self.messages - before, full, now)
             }
             Stage::Lingering { left } => {
@@ -308,8 +316,11 @@ impl Session {
             return &[];
         }
         self.moved = now;
-        let before = self.messages;
+        let (before, worker) = (self.messages, desk.worker());
         let answer = self.answer(&mut [], self.stage == Stage::Answering, desk, now);
+        if self.stage == Stage::Open {
+            self.spend(0, self.messages - before, worker, now);
+        }
         if self.stage == Stage::Answering { answer } else { self.mind_answer(answer, self.messages - before, now) }
     }
 
@@ -345,7 +356,13 @@ impl Session {
     /// Takes that the daemon is stopping: the connection ends when it was quiet for `idle` from
     /// `from` on.
     pub fn handle_drain(&mut self, from: Moment, idle: Duration) {
+        self.speed_up();
         self.held().drain = Some((from, idle, EndReason::Drained));
+    }
+
+    /// Takes that the client is refused, for a reason that it was told at once or not at all.
+    pub fn handle_refusal(&mut self, reason: EndReason) {
+        self.begin_ending(reason);
     }
 
     /// Takes that the connection must end now, whatever is still to be sent.
@@ -360,7 +377,7 @@ impl Session {
         match self.stage {
             Stage::Ended { reset } => Action::Close { reset },
             _ if !self.unsent().is_empty() => Action::Write,
-            Stage::Open if self.waits_for_release() => Action::Wait,
+            Stage::Open if self.is_held_up() => Action::Wait,
             Stage::Open | Stage::Answering if self.is_in_hand() => Action::Answer,
             Stage::Open | Stage::Lingering { .. } => Action::Read,
             Stage::Answering => Action::Close { reset: false },
@@ -418,8 +435,11 @@ impl Session {
         }
     }
 
-    /// Whether nothing goes on before the loop guard lets go of what it holds.
-    fn waits_for_release(&self) -> bool {
+    /// Whether nothing goes on before the rates allow it, or the loop guard lets go of what it holds.
+    fn is_held_up(&self) -> bool {
+        if self.is_slowed() {
+            return true;
+        }
         let dialogue = self.dialogue().filter(|dialogue| dialogue.is_holding());
         dialogue.is_some_and(|dialogue| dialogue.is_full() || self.is_in_hand())
     }

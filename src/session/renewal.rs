@@ -21,6 +21,7 @@ impl Session {
             self.context = context;
         }
         self.held().next = Some(service);
+        self.speed_up(); // by other rates it may go on
         self.renew_if(self.is_between_messages());
         self.release();
     }

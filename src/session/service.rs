@@ -1,5 +1,6 @@
 //! What all connections of a listener share: how they are served, and how long each wait may last.
 
+use super::Rates;
 use crate::framing::Framing;
 use crate::metrics::Tally;
 use crate::transform::{Pipeline, Template};
@@ -54,6 +55,12 @@ pub struct Limits {
     pub message_timeout: Option<Duration>,
     /// How long a client may take nothing of its answer; `None` is for ever.
     pub write_timeout: Option<Duration>,
+    /// The same, once it has ended its input; `None` is no sooner than `write_timeout`.
+    pub half_closed_timeout: Option<Duration>,
+    /// How long a connection may last; `None` is for ever.
+    pub max_lifetime: Option<Duration>,
+    /// How fast messages and bytes may come.
+    pub rates: Rates,
 }
 
 impl Limits {
@@ -73,6 +80,9 @@ impl Default for Limits {
             idle_timeout: Some(Duration::from_secs(600)),
             message_timeout: Some(Duration::from_secs(30)),
             write_timeout: Some(Duration::from_secs(30)),
+            half_closed_timeout: Some(Duration::from_secs(10)),
+            max_lifetime: None,
+            rates: Rates::default(),
         }
     }
 }

@@ -244,7 +244,7 @@ impl Peer {
                 let wants = greets || service.pipeline.wants_context();
                 let context = wants.then(|| Box::new(stream.context(&peer, &service.name, id)));
                 let link = Some(Box::new(self.linkage(Some((connected.round_trip, self.suspicion)))));
-                links.bring(Arrival { id, stream, peer, service, context, link });
+                links.bring(Arrival { id, stream, peer, service, context, link, visit: None, refusal: None });
             }
             Err(failure) if failure.result == Dialled::Taken => self.expect(to, links, now),
             Err(failure) => self.fail(failure, links, now),

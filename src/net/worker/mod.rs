@@ -11,8 +11,10 @@ mod link_end;
 
 use crate::deadlines::{Clock, Deadlines, Moment};
 use crate::metrics::Counter;
+use crate::net::acceptor::Door;
 use crate::net::access::{Access, Records};
 use crate::net::admission::Admission;
+use crate::net::entrance::Refusal;
 use crate::net::errands::Errand;
 use crate::net::links::{Linkage, Told};
 use crate::net::mailbox::{Mailbox, Post};
@@ -23,6 +25,7 @@ use crate::net::pulse::Pulse;
 use crate::net::stopwatch::Stopwatch;
 use crate::net::stream::{Outcome, Peer, Stream};
 use crate::session::{Action, Desk, EndReason, Service, Session};
+use crate::sources::Visit;
 use crate::transform::Context;
 use link_end::LinkEnd;
 use slab::Slab;
@@ -52,6 +55,20 @@ pub struct Arrival {
     pub context: Option<Box<Context>>,
     /// That it is a link, if it is.
     pub link: Option<Box<Linkage>>,
+    /// That it is counted among those of its source, where these are.
+    pub visit: Option<Box<Visit>>,
+    /// Why it is not served, if it is not; its place is one beside the others.
+    pub refusal: Option<Box<Refusal>>,
+}
+
+impl Arrival {
+    /// Takes that its listener is `door` now.
+    pub fn renew(&mut self, door: &Door) {
+        self.service = self.service.renewed(&door.service);
+        if self.context.is_none() && self.service.wants_context() {
+            self.context = Some(Box::new(self.stream.context(&self.peer, &self.service.name, self.id)));
+        }
+    }
 }
 
 /// What others know of a worker.
@@ -105,6 +122,10 @@ struct Connection {
     deadline: Moment,
     /// What there is beside, if it is a link.
     link: Option<Box<LinkEnd>>,
+    /// That it is counted among those of its source.
+    visit: Option<Box<Visit>>,
+    /// Whether its place is one beside the others.
+    is_aside: bool,
 }
 
 impl Worker {
@@ -275,6 +296,15 @@ impl Worker {
         session.service().tally.of(self.number).accepted.add(1);
         self.handle.accepted.add(1);
         let link = arrival.link.map(|linkage| LinkEnd::begin(*linkage, &mut session, now));
+        if let Some(visit) = &arrival.visit
+            && session.service().limits.rates.are_shared()
+        {
+            session.handle_source(Arc::clone(visit.shared()));
+        }
+        if let Some(refusal) = &arrival.refusal {
+            session.handle_refusal(refusal.reason);
+            answer_with(&stream, &mut session, format!("shoutd: {}\n", refusal.line).as_bytes(), self.number);
+        }
         let greeting = session.handle_opened(&mut self.desk, now);
         answer_with(&stream, &mut session, greeting, self.number);
         self.table.insert(Connection {
@@ -285,6 +315,8 @@ impl Worker {
             interest: Interest::Read,
             deadline: Moment::NEVER,
             link: link.map(Box::new),
+            visit: arrival.visit,
+            is_aside: arrival.refusal.is_some(),
         });
         self.tell_linked(key);
         self.settle(key);
@@ -392,6 +424,11 @@ impl Worker {
     fn settle(&mut self, key: usize) {
         let now = self.poll.now();
         let Some(connection) = self.table.get_mut(key) else { return };
+        if let Some(visit) = &mut connection.visit
+            && connection.session.messages() > 0
+        {
+            visit.speak();
+        }
         if let Some(link) = &mut connection.link {
             link.handle_heard(&mut connection.session, connection.id, now);
         }
@@ -444,9 +481,14 @@ impl Worker {
         }
         self.records.end(connection.id, &connection.peer, &connection.session, reason, self.poll.now());
         // the descriptor is free before its place is
+        let is_aside = connection.is_aside;
         drop(connection);
         self.handle.load.fetch_sub(1, Relaxed);
-        self.admission.leave();
+        if is_aside {
+            self.admission.leave_aside();
+        } else {
+            self.admission.leave();
+        }
     }
 
     fn begin_drain(&mut self, drain: &Drain) {
