@@ -3,6 +3,7 @@
 //! Who made a connection, and whether it may be, is not known here.
 
 use super::admission::Admission;
+use super::stream::Stream;
 use super::worker::{Arrival, Handle};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -12,17 +13,24 @@ use std::time::Duration;
 pub const BUSY_RETRY: Duration = Duration::from_millis(1);
 
 /// The way to the workers, for whoever brings connections; clones are the same way.
-#[derive(Debug, Clone)]
-pub struct Intake {
-    workers: Vec<Handle>,
+#[derive(Debug)]
+pub struct Intake<C = Stream> {
+    workers: Vec<Handle<C>>,
     admission: Arc<Admission>,
     numbers: Arc<AtomicU64>,
 }
 
-impl Intake {
+impl<C> Clone for Intake<C> {
+    fn clone(&self) -> Self {
+        let Intake { workers, admission, numbers } = self;
+        Intake { workers: workers.clone(), admission: Arc::clone(admission), numbers: Arc::clone(numbers) }
+    }
+}
+
+impl<C> Intake<C> {
     /// A way to `workers`, by which nobody has come yet.
     #[must_use]
-    pub fn new(workers: Vec<Handle>, admission: Arc<Admission>) -> Intake {
+    pub fn new(workers: Vec<Handle<C>>, admission: Arc<Admission>) -> Intake<C> {
         Intake { workers, admission, numbers: Arc::default() }
     }
 
@@ -34,7 +42,7 @@ impl Intake {
 
     /// The workers.
     #[must_use]
-    pub fn workers(&self) -> &[Handle] {
+    pub fn workers(&self) -> &[Handle<C>] {
         &self.workers
     }
 
@@ -49,7 +57,7 @@ impl Intake {
     /// # Errors
     ///
     /// Gives it back when the mailboxes of all are full.
-    pub fn hand_over(&self, arrival: Arrival) -> Result<(), Arrival> {
+    pub fn hand_over(&self, arrival: Arrival<C>) -> Result<(), Arrival<C>> {
         let mut arrival = arrival;
         let least = self.workers.iter().min_by_key(|worker| worker.load.load(Relaxed));
         for worker in least.into_iter().chain(&self.workers) {

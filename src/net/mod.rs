@@ -7,7 +7,7 @@
 //! - [`mailbox`]: a channel whose receiver sleeps in epoll, to the
 //! - [`worker`]: the threads that serve, each over its own table of
 //! - [`stream`]: connected sockets
-//! - [`poll`], [`bell`]: what these threads sleep in, and what wakes them
+//! - [`poll`], [`bell`]: what these threads sleep in, and what wakes them; [`system`]: as much of it as a worker needs
 //! - [`admission`], [`orders`], [`errands`], [`pulse`]: what they share: places, orders, questions, signs of life
 //! - [`intake`]: the way from those who bring connections to the workers
 //! - [`entrance`], [`reception`]: who is let in, and what becomes of those who are not
@@ -34,6 +34,7 @@ pub mod pulse;
 mod reception;
 mod stopwatch;
 pub mod stream;
+pub mod system;
 mod throttle;
 mod under_way;
 pub mod worker;

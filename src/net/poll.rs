@@ -68,6 +68,18 @@ impl Poll {
         Ok((Arc::clone(&bell), Poll { epoll, bell, pulse, clock, now, began, tokens }))
     }
 
+    /// What ends its sleep.
+    #[must_use]
+    pub fn bell(&self) -> &Arc<Bell> {
+        &self.bell
+    }
+
+    /// Where it gives its signs of life.
+    #[must_use]
+    pub fn pulse(&self) -> &Arc<Pulse> {
+        &self.pulse
+    }
+
     /// Watches `socket`, whose events are then told by `token`, which is not `u64::MAX`.
     ///
     /// # Errors

@@ -58,6 +58,7 @@ use crate::net::listener::{Origin, Pool};
 use crate::net::mailbox::Mailbox;
 use crate::net::orders::Orders;
 use crate::net::plain;
+use crate::net::poll::Poll;
 use crate::net::pulse::Pulse;
 use crate::net::worker::{self, Worker};
 use control::{Beat, Inner, State};
@@ -140,9 +141,10 @@ impl Server {
         let read_max = plan.services.iter().map(|service| service.limits.buffer_size_max).max().unwrap_or(1);
         let worker = |n| {
             let (admission, orders, access) = (Arc::clone(&admission), Arc::clone(&orders), Arc::clone(&access));
-            Worker::new(n, read_max, admission, orders, access, tell_links.clone(), clock)
+            let (_, poll) = Poll::new(clock, Arc::default())?;
+            Ok(Worker::new(poll, n, read_max, admission, orders, access, tell_links.clone()))
         };
-        let workers: Vec<Worker> = (0..count).map(worker).collect::<Result<_, _>>()?;
+        let workers: Vec<Worker> = (0..count).map(worker).collect::<io::Result<_>>()?;
         let handles: Vec<worker::Handle> = workers.iter().map(Worker::handle).collect();
         let accept_counters = Arc::<AcceptCounters>::default();
         let (changes_in, changes) = Mailbox::new(CHANGES, Arc::clone(&accepting.bell));

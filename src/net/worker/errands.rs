@@ -3,10 +3,11 @@
 use super::{Connection, Worker};
 use crate::deadlines::Moment;
 use crate::net::errands::{Errand, Listed};
+use crate::net::system::System;
 use crate::session::EndReason;
 use std::sync::Arc;
 
-impl Worker {
+impl<S: System> Worker<S> {
     pub(super) fn run_errand(&mut self, errand: Errand) {
         let now = self.poll.now();
         // whoever asked may have waited long enough
@@ -34,7 +35,7 @@ impl Worker {
     }
 }
 
-impl Connection {
+impl<C> Connection<C> {
     fn listed(&self, now: Moment) -> Listed {
         Listed {
             id: self.id,

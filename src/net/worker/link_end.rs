@@ -8,6 +8,7 @@ use crate::link::{AWAITED, GREETING, Heard, Suspicion, Unsayable};
 use crate::net::errands::Reply;
 use crate::net::links::{Linkage, Told};
 use crate::net::stream::Peer;
+use crate::net::system::{Socket, System};
 use crate::session::{EndReason, Session};
 use crossbeam_channel::Sender;
 use std::net::SocketAddr;
@@ -126,7 +127,7 @@ impl LinkEnd {
     }
 }
 
-impl Worker {
+impl<S: System> Worker<S> {
     /// Tells the thread of the links that a connection is one.
     pub(super) fn tell_linked(&self, key: usize) {
         let Some(Connection { id, stream, peer, link: Some(link), .. }) = self.table.get(key) else { return };
@@ -177,7 +178,7 @@ impl Worker {
             Peer::Tcp(from) => (from.ip().to_canonical(), from.port()) == (address.ip(), address.port()),
             Peer::Unix => false,
         };
-        let is_meant = |connection: &Connection| {
+        let is_meant = |connection: &Connection<S::Stream>| {
             connection.link.is_none()
                 && comes_from(&connection.peer)
                 && connection.session.service().name == linkage.sheet.via

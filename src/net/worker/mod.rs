@@ -9,7 +9,7 @@
 mod errands;
 mod link_end;
 
-use crate::deadlines::{Clock, Deadlines, Moment};
+use crate::deadlines::{Deadlines, Moment};
 use crate::metrics::Counter;
 use crate::net::acceptor::Door;
 use crate::net::access::{Access, Records};
@@ -24,6 +24,7 @@ use crate::net::poll::{Interest, Poll};
 use crate::net::pulse::Pulse;
 use crate::net::stopwatch::Stopwatch;
 use crate::net::stream::{Outcome, Peer, Stream};
+use crate::net::system::{Socket, System};
 use crate::session::{Action, Desk, EndReason, Service, Session};
 use crate::sources::Visit;
 use crate::transform::Context;
@@ -42,11 +43,11 @@ const ERRANDS: usize = 64;
 
 /// A connection on its way from the acceptor to a worker; its place is taken.
 #[derive(Debug)]
-pub struct Arrival {
+pub struct Arrival<C = Stream> {
     /// Its number, from 1: how many were accepted before it, and itself.
     pub id: u64,
     /// The connection.
-    pub stream: Stream,
+    pub stream: C,
     /// Who is at its other end.
     pub peer: Peer,
     /// How it is served.
@@ -72,10 +73,10 @@ impl Arrival {
 }
 
 /// What others know of a worker.
-#[derive(Debug, Clone)]
-pub struct Handle {
+#[derive(Debug)]
+pub struct Handle<C = Stream> {
     /// Where its connections go.
-    pub post: Post<Arrival>,
+    pub post: Post<Arrival<C>>,
     /// Where errands for it are left.
     pub errands: Post<Errand>,
     /// How many connections it has taken over.
@@ -86,20 +87,32 @@ pub struct Handle {
     pub load: Arc<AtomicUsize>,
 }
 
+impl<C> Clone for Handle<C> {
+    fn clone(&self) -> Self {
+        Handle {
+            post: self.post.clone(),
+            errands: self.errands.clone(),
+            accepted: Arc::clone(&self.accepted),
+            pulse: Arc::clone(&self.pulse),
+            load: Arc::clone(&self.load),
+        }
+    }
+}
+
 /// An event-loop thread's whole state.
 #[derive(Debug)]
-pub struct Worker {
-    poll: Poll,
+pub struct Worker<S: System = Poll> {
+    poll: S,
     /// Its number, from 0.
     number: usize,
-    mailbox: Mailbox<Arrival>,
+    mailbox: Mailbox<Arrival<S::Stream>>,
     errands: Mailbox<Errand>,
-    handle: Handle,
+    handle: Handle<S::Stream>,
     admission: Arc<Admission>,
     orders: Arc<Orders>,
     /// The last orders for how to serve that were carried out.
     obeyed: u64,
-    table: Slab<Connection>,
+    table: Slab<Connection<S::Stream>>,
     deadlines: Deadlines,
     input: Vec<u8>,
     desk: Desk,
@@ -111,9 +124,9 @@ pub struct Worker {
 }
 
 #[derive(Debug)]
-struct Connection {
+struct Connection<C> {
     id: u64,
-    stream: Stream,
+    stream: C,
     session: Session,
     peer: Peer,
     /// What epoll is asked to report.
@@ -128,26 +141,23 @@ struct Connection {
     is_aside: bool,
 }
 
-impl Worker {
-    /// The worker with this number, from 0, whose reads ask for at most `read_max` bytes.
-    ///
-    /// # Errors
-    ///
-    /// When the system has no more descriptors.
+impl<S: System> Worker<S> {
+    /// The worker with this number, from 0, which sleeps in `poll`, and whose reads ask for at most `read_max`
+    /// bytes.
+    #[must_use]
     pub fn new(
+        poll: S,
         number: usize,
         read_max: usize,
         admission: Arc<Admission>,
         orders: Arc<Orders>,
         access: Arc<Access>,
         links: Post<Told>,
-        clock: Clock,
-    ) -> io::Result<Worker> {
-        let pulse = Arc::<Pulse>::default();
-        let (bell, poll) = Poll::new(clock, Arc::clone(&pulse))?;
-        let (post, mailbox) = Mailbox::new(MAILBOX, Arc::clone(&bell));
-        let (leave, errands) = Mailbox::new(ERRANDS, bell);
-        Ok(Worker {
+    ) -> Worker<S> {
+        let (post, mailbox) = Mailbox::new(MAILBOX, Arc::clone(poll.bell()));
+        let (leave, errands) = Mailbox::new(ERRANDS, Arc::clone(poll.bell()));
+        let pulse = Arc::clone(poll.pulse());
+        Worker {
             poll,
             number,
             mailbox,
@@ -164,12 +174,12 @@ impl Worker {
             records: Records::new(access),
             stopwatch: Stopwatch::default(),
             links,
-        })
+        }
     }
 
     /// What others need to know of it.
     #[must_use]
-    pub fn handle(&self) -> Handle {
+    pub fn handle(&self) -> Handle<S::Stream> {
         self.handle.clone()
     }
 
@@ -179,41 +189,47 @@ impl Worker {
     ///
     /// When epoll fails, which is a fault of shoutd's own.
     pub fn run(mut self) -> io::Result<()> {
-        loop {
-            let give_up = self.orders.draining().map(|(_, deadline)| *deadline);
-            self.poll.turn(self.deadlines.next().into_iter().chain(give_up).min())?;
-            if self.orders.is_stop() {
-                for arrival in self.mailbox.messages() {
-                    self.welcome(arrival);
-                }
-                self.end_all(EndReason::Stopped);
-                return Ok(());
-            }
-            // looked at before the mailbox: what was posted before it was said is there then
-            let (nobody_comes, generation) = (self.orders.does_nobody_come(), self.orders.generation());
+        while self.turn()? {}
+        Ok(())
+    }
+
+    /// Sleeps until there is something to do, and does it; `false` when there is nothing more to come.
+    ///
+    /// # Errors
+    ///
+    /// When epoll fails, which is a fault of shoutd's own.
+    pub fn turn(&mut self) -> io::Result<bool> {
+        let give_up = self.orders.draining().map(|(_, deadline)| *deadline);
+        self.poll.turn(self.deadlines.next().into_iter().chain(give_up).min())?;
+        if self.orders.is_stop() {
             for arrival in self.mailbox.messages() {
                 self.welcome(arrival);
             }
-            if generation != self.obeyed {
-                self.obeyed = generation;
-                self.renew_all();
-            }
-            self.obey_drain();
-            for errand in self.errands.messages() {
-                self.run_errand(errand);
-            }
-            let mut nth = 0;
-            while let Some(token) = self.poll.token(nth) {
-                self.handle_event(token);
-                // a turn may be long where answers are
-                self.handle.pulse.answer();
-                nth += 1;
-            }
-            self.handle_deadlines();
-            if nobody_comes && self.mailbox.is_empty() && self.table.is_empty() {
-                return Ok(());
-            }
+            self.end_all(EndReason::Stopped);
+            return Ok(false);
         }
+        // looked at before the mailbox: what was posted before it was said is there then
+        let (nobody_comes, generation) = (self.orders.does_nobody_come(), self.orders.generation());
+        for arrival in self.mailbox.messages() {
+            self.welcome(arrival);
+        }
+        if generation != self.obeyed {
+            self.obeyed = generation;
+            self.renew_all();
+        }
+        self.obey_drain();
+        for errand in self.errands.messages() {
+            self.run_errand(errand);
+        }
+        let mut nth = 0;
+        while let Some(token) = self.poll.token(nth) {
+            self.handle_event(token);
+            // a turn may be long where answers are
+            self.handle.pulse.answer();
+            nth += 1;
+        }
+        self.handle_deadlines();
+        Ok(!(nobody_comes && self.mailbox.is_empty() && self.table.is_empty()))
     }
 
     fn obey_drain(&mut self) {
@@ -267,7 +283,7 @@ impl Worker {
 
     /// How an arrival is served. Who dials may know of other settings later than this worker, and the
     /// acceptor before it.
-    fn service_of(&self, arrival: &Arrival) -> Arc<Service> {
+    fn service_of(&self, arrival: &Arrival<S::Stream>) -> Arc<Service> {
         let old = &arrival.service;
         if arrival.link.as_ref().is_some_and(|link| link.is_dialled())
             && let Some(new) = self.orders.services().iter().find(|service| service.name == old.name)
@@ -277,7 +293,7 @@ impl Worker {
         Arc::clone(old)
     }
 
-    fn welcome(&mut self, arrival: Arrival) {
+    fn welcome(&mut self, arrival: Arrival<S::Stream>) {
         let now = self.poll.now();
         let service = self.service_of(&arrival);
         // the acceptor may know of other settings before this worker does
@@ -397,7 +413,7 @@ impl Worker {
         let key = key_of(token);
         let mut before = None;
         for _ in 0..LAST_READS {
-            let can_do = |c: &&Connection| c.is_meant(token) && c.session.poll_action() != Action::Wait;
+            let can_do = |c: &&Connection<S::Stream>| c.is_meant(token) && c.session.poll_action() != Action::Wait;
             let connection = self.table.get(key).filter(can_do);
             let moved = connection.map(|c| (c.session.received(), c.session.sent()));
             if moved.is_none() || moved == before {
@@ -515,7 +531,7 @@ impl Worker {
     }
 }
 
-impl Connection {
+impl<C> Connection<C> {
     /// Whether a report with `token`, which has this connection's key, is for it and not for one
     /// before it.
     fn is_meant(&self, token: u64) -> bool {
@@ -525,7 +541,7 @@ impl Connection {
 
 /// Writes `answer` straight from the buffer it lies in; the session keeps what the socket refuses.
 /// Gives whether there was an answer and the socket took all of it.
-fn answer_with(stream: &Stream, session: &mut Session, answer: &[u8], worker: usize) -> bool {
+fn answer_with(stream: &impl Socket, session: &mut Session, answer: &[u8], worker: usize) -> bool {
     if answer.is_empty() {
         return false;
     }
