@@ -190,17 +190,6 @@ pub struct AcceptCounters {
     pub pauses: Counter,
     /// Connections closed at once because descriptors were out for long.
     pub shed: Counter,
-    /// Connections that were not let in, by the number of their reason.
-    pub refused: [Counter; ENDS],
-}
-
-impl AcceptCounters {
-    /// Counts a connection that was not let in for the reason of this number.
-    pub fn refuse(&self, reason: usize) {
-        if let Some(counter) = self.refused.get(reason) {
-            counter.add(1);
-        }
-    }
 }
 
 /// Counts summed over threads.

@@ -22,8 +22,8 @@ pub struct Connection {
     pub bytes_sent: u64,
     /// Messages from the client; under `stream`, reads.
     pub messages: u64,
-    /// What it does: `open`, `reading` a message that has begun, `writing`, `holding` back answers
-    /// that go round in a loop, or `ending`.
+    /// What it does: `open`, `reading` a message that has begun, `writing`, `slowed` by a rate,
+    /// `holding` back answers that go round in a loop, or `ending`.
     pub state: String,
     /// The name of the peer that it is the link to, if it is one.
     pub link: Option<String>,

@@ -53,11 +53,15 @@ impl Status {
             (sum(|listener| listener.bad_input), "that a step could not decode"),
         ];
         facts.add_counts("wrong messages", &wrong);
+        facts.add_counts("slowed", &[(sum(|listener| listener.slowed), "waits for a rate")]);
         let refused = &self.refused;
         let refused = [
             (refused.shed, "sent away"),
             (refused.accept_errors, "failed to be accepted"),
             (refused.accept_pauses, "pauses of accepting"),
+            (refused.denied, "not allowed"),
+            (refused.limit_source, "too many of their source"),
+            (refused.refused_early, "strangers when places were few"),
         ];
         facts.add_counts("refused", &refused);
         let dropped =

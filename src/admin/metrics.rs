@@ -12,6 +12,7 @@ use crate::board::{Now, Stage};
 use crate::metrics::{BOUNDS, Times, Totals};
 use crate::net::links::sheet::{LinkState, PeerReport};
 use crate::server::Report;
+use crate::session::EndReason;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeCounterValue, EncodeGaugeValue, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -106,14 +107,22 @@ impl Collector for Scrape {
         to.counters("shoutd_messages_cut_short", help, None, by_listener(|all| all.cut_short))?;
         let help = "Texts that a step could not decode, and told so";
         to.counters("shoutd_messages_bad_input", help, None, by_listener(|all| all.bad_input))?;
+        let help = "Times that a connection had to wait for its rates";
+        to.counters("shoutd_reads_slowed", help, None, by_listener(|all| all.slowed))?;
+        let sources = self.report.listeners.iter();
+        let sources = sources.map(|one| (vec![("listener", one.service.name.clone())], one.sources as u64));
+        to.gauges("shoutd_sources", "Sources that are known, where they are limited", None, sources)?;
         let help = "From the moment that something could be read until the socket took the answer";
         to.histograms("shoutd_answer", help, &listeners, |all| &all.answer_times)?;
         let help = "What the framing and the steps took of an answer";
         to.histograms("shoutd_transform", help, &listeners, |all| &all.transform_times)?;
 
         let [errors, pauses, shed] = self.accept;
-        let shed = [(vec![("reason", "shed".to_owned())], shed)];
-        to.counters("shoutd_connections_refused", "Connections closed at once, by reason", None, shed)?;
+        let by_reason = |word: &str, count| (vec![("reason", word.to_owned())], count);
+        let totals = &self.report.totals;
+        let refused = closed(totals).filter(|(reason, _)| EndReason::REFUSALS.contains(reason));
+        let refused = refused.map(|(reason, count)| by_reason(reason.word(), count)).chain([by_reason("shed", shed)]);
+        to.counters("shoutd_connections_refused", "Connections that were not served, by reason", None, refused)?;
         to.counter("shoutd_accept_errors", "Failures of accept that were the client's or the network's", errors)?;
         to.counter("shoutd_accept_pauses", "Times that accepting paused for lack of descriptors or memory", pauses)?;
 

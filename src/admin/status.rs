@@ -118,6 +118,12 @@ pub struct Refused {
     pub accept_errors: u64,
     /// Times that accepting paused because descriptors or memory ran out.
     pub accept_pauses: u64,
+    /// Those from where nobody may come.
+    pub denied: u64,
+    /// Those whose source had as many connections as it may, or too many of late.
+    pub limit_source: u64,
+    /// Those of whom nothing was known when places became few.
+    pub refused_early: u64,
 }
 
 /// A listener.
@@ -149,6 +155,8 @@ pub struct Listener {
     pub cut_short: u64,
     /// Texts that a step could not decode, and told so.
     pub bad_input: u64,
+    /// Times that a connection had to wait for its rates.
+    pub slowed: u64,
 }
 
 /// A worker.
@@ -245,6 +253,9 @@ impl Status {
                 shed: accept.shed.get(),
                 accept_errors: accept.client_errors.get(),
                 accept_pauses: accept.pauses.get(),
+                denied: ended(&totals, EndReason::Denied),
+                limit_source: ended(&totals, EndReason::LimitSource),
+                refused_early: ended(&totals, EndReason::RefusedEarly),
             },
             rates: reach.rates.now(&totals),
             listeners: listeners.iter().map(listener).collect(),
@@ -263,8 +274,12 @@ impl Status {
 
 /// Each end reason with how many connections ended for it.
 pub(super) fn closed(totals: &Totals) -> impl Iterator<Item = (EndReason, u64)> {
-    let count = |reason: EndReason| totals.closed.get(reason as usize).copied().unwrap_or_default();
-    EndReason::ALL.into_iter().map(move |reason| (reason, count(reason)))
+    EndReason::ALL.into_iter().map(move |reason| (reason, ended(totals, reason)))
+}
+
+/// How many connections ended for this reason.
+fn ended(totals: &Totals, reason: EndReason) -> u64 {
+    totals.closed.get(reason as usize).copied().unwrap_or_default()
 }
 
 pub(super) fn seconds(nanos: u64) -> f64 {
@@ -291,6 +306,7 @@ fn listener(report: &ListenerReport) -> Listener {
         too_long: totals.too_long,
         cut_short: totals.cut_short,
         bad_input: totals.bad_input,
+        slowed: totals.slowed,
     }
 }
 

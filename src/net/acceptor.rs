@@ -132,7 +132,7 @@ impl Acceptor {
         for (token, door) in (0..).zip(&doors) {
             poll.add(&door.listening, token, Interest::Read)?;
         }
-        let reception = Reception::new(directory, Arc::clone(&counters), intake.workers().len());
+        let reception = Reception::new(directory, intake.workers().len());
         Ok(Acceptor {
             poll,
             doors,
@@ -284,7 +284,7 @@ impl Acceptor {
             }
             match rustix::net::acceptfrom_with(&door.listening, FLAGS) {
                 Ok((socket, from)) => {
-                    let peer = from.and_then(|from| SocketAddr::try_from(from).ok()).map_or(Peer::Unix, Peer::Tcp);
+                    let peer = from.and_then(|from| SocketAddr::try_from(from).ok()).map_or(Peer::Unix, Peer::of);
                     let (id, stream) = (self.intake.number(), Stream::new(socket));
                     self.resume();
                     let (admission, now) = (self.intake.admission(), self.poll.now());

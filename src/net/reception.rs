@@ -11,7 +11,6 @@ use super::throttle::Throttle;
 use super::worker::Arrival;
 use crate::deadlines::Moment;
 use crate::framing::Framing;
-use crate::metrics::AcceptCounters;
 use crate::session::EndReason;
 use crate::sources::Source;
 use fastrand::Rng;
@@ -29,7 +28,6 @@ const LINES: u32 = 1;
 #[derive(Debug)]
 pub(super) struct Reception {
     directory: Arc<Directory>,
-    counters: Arc<AcceptCounters>,
     /// The sheet that the accepting thread counts on.
     sheet: usize,
     waiting: Vec<Waiting>,
@@ -46,9 +44,9 @@ struct Waiting {
 }
 
 impl Reception {
-    pub(super) fn new(directory: Arc<Directory>, counters: Arc<AcceptCounters>, sheet: usize) -> Reception {
+    pub(super) fn new(directory: Arc<Directory>, sheet: usize) -> Reception {
         let throttles = std::array::from_fn(|_| Throttle::new(LINES));
-        Reception { directory, counters, sheet, waiting: Vec::new(), chance: Rng::new(), throttles }
+        Reception { directory, sheet, waiting: Vec::new(), chance: Rng::new(), throttles }
     }
 
     /// Receives a connection that was accepted at `door` and has taken a place; gives what is to go to a
@@ -130,7 +128,6 @@ impl Reception {
         now: Moment,
     ) -> Option<Arrival> {
         self.tell(&arrival, &refusal, now);
-        self.counters.refuse(refusal.reason as usize);
         let has_lines = match &arrival.service.framing {
             Framing::Stream => true,
             Framing::Messages(messages) => messages.names.1 == "line",

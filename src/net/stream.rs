@@ -7,10 +7,11 @@ use super::under_way::under_way;
 use crate::session::EndReason;
 use crate::transform::Context;
 use nix::sys::socket::sockopt::PeerCredentials;
+use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 use std::fmt;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
@@ -21,6 +22,17 @@ pub enum Peer {
     Tcp(SocketAddr),
     /// A process of this host.
     Unix,
+}
+
+impl Peer {
+    /// Whoever is at this address; one of IPv4 that a socket of both families gives as one of IPv6 is one of IPv4.
+    #[must_use]
+    pub fn of(address: SocketAddr) -> Peer {
+        match address.ip().to_canonical() {
+            ip @ IpAddr::V4(_) => Peer::Tcp(SocketAddr::new(ip, address.port())),
+            IpAddr::V6(_) => Peer::Tcp(address),
+        }
+    }
 }
 
 impl fmt::Display for Peer {
@@ -106,6 +118,15 @@ impl Stream {
     #[must_use]
     pub fn under_way(&self) -> usize {
         under_way(&self.socket).unwrap_or(0)
+    }
+
+    /// Whether the other end has sent FIN, though there may be something to read before it.
+    #[must_use]
+    pub fn has_ended(&self) -> bool {
+        let mut asked = [PollFd::new(&self.socket, PollFlags::RDHUP)];
+        // it fails when the system is short of memory; then it is as if nothing were known
+        let found = rustix::event::poll(&mut asked, Some(&Timespec::default()));
+        found.is_ok_and(|found| found > 0)
     }
 
     /// Sends FIN behind what was written.

@@ -78,6 +78,9 @@ pub trait Socket: Debug {
     /// Bytes that were written and the other end has not acknowledged.
     fn under_way(&self) -> usize;
 
+    /// Whether the other end has sent FIN, though there may be something to read before it.
+    fn has_ended(&self) -> bool;
+
     /// Sends FIN behind what was written.
     fn shut_down(&self);
 
@@ -144,6 +147,10 @@ impl Socket for Stream {
 
     fn under_way(&self) -> usize {
         Stream::under_way(self)
+    }
+
+    fn has_ended(&self) -> bool {
+        Stream::has_ended(self)
     }
 
     fn shut_down(&self) {

@@ -112,6 +112,8 @@ pub struct ListenerReport {
     pub addresses: Vec<Local>,
     /// What was counted for it.
     pub totals: Totals,
+    /// How many sources of its connections are known, where they are limited.
+    pub sources: usize,
 }
 
 /// How a worker is at one moment.
@@ -244,6 +246,7 @@ impl Control {
             service: Arc::clone(&hosted.service),
             addresses: hosted.addresses.clone(),
             totals: hosted.service.tally.totals(),
+            sources: hosted.sources.known(),
         };
         let listeners: Vec<_> = state.listeners.iter().chain(&state.removed).map(report).collect();
         let mut totals = state.past;

@@ -29,6 +29,8 @@ enum Due {
     End(EndReason),
     /// It ends, and what is unsent is dropped.
     Reset(EndReason),
+    /// It is looked for the client's end of input.
+    Look,
     /// The client was waited for long enough.
     Close,
 }
@@ -52,9 +54,19 @@ impl Session {
             Due::Finish(reason) => return self.finish(reason, desk, now),
             Due::End(reason) => self.begin_ending(reason),
             Due::Reset(reason) => self.end_at_once(reason, true),
+            Due::Look => self.handle_end_ahead(false),
             Due::Close => self.stage = Stage::Ended { reset: false },
         }
         &[]
+    }
+
+    /// Takes whether the client has ended its input, which is not read while it takes nothing of its answer.
+    pub fn handle_end_ahead(&mut self, has_ended: bool) {
+        if let Some(held) = &mut self.held
+            && held.sent < held.unsent.len()
+        {
+            held.ended = Some(has_ended);
+        }
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) is to be called, if nothing happens before;
@@ -78,13 +90,23 @@ impl Session {
             Stage::Ended { .. } => None,
             Stage::Lingering { .. } => after(self.moved, Some(LINGER), Due::Close),
             _ if !self.unsent().is_empty() || (self.is_in_hand() && !self.is_held_up()) => {
-                let is_half_closed = self.stage == Stage::Answering;
-                let half_closed = limits.half_closed_timeout.filter(|_| is_half_closed);
+                let ended = if self.stage == Stage::Answering {
+                    Some(true)
+                } else {
+                    self.held.as_ref().and_then(|held| held.ended)
+                };
+                let half_closed = match ended {
+                    _ if limits.half_closed_timeout >= limits.write_timeout && limits.write_timeout.is_some() => None,
+                    Some(true) => Some(Due::Reset(EndReason::HalfClosedTimeout)),
+                    Some(false) => None,
+                    None => Some(Due::Look),
+                };
+                let half_closed = half_closed.and_then(|due| after(self.moved, limits.half_closed_timeout, due));
                 let overdue = lifetime.map(|lifetime| lifetime.saturating_add(RETIRED));
                 [
                     retired,
                     after(self.moved, limits.write_timeout, Due::Reset(EndReason::WriteTimeout)),
-                    after(self.moved, half_closed, Due::Reset(EndReason::HalfClosedTimeout)),
+                    half_closed,
                     after(self.opened, overdue, Due::Reset(EndReason::MaxLifetime)),
                 ]
                 .into_iter()

@@ -90,6 +90,9 @@ impl EndReason {
         EndReason::SocketError,
     ];
 
+    /// Why clients are not let in at all.
+    pub const REFUSALS: [EndReason; 3] = [EndReason::Denied, EndReason::LimitSource, EndReason::RefusedEarly];
+
     /// The word for it in logs and metrics.
     #[must_use]
     pub fn word(self) -> &'static str {

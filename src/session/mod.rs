@@ -94,6 +94,9 @@ struct Held {
     sent: usize,
     /// Bytes of answers that were under way when it was last quiet for long.
     under_way: Option<usize>,
+    /// Whether the client's end of input waits behind what is not read, if that was looked for since it took
+    /// something last.
+    ended: Option<bool>,
     /// Since when it is to end once it is quiet, how long quiet lasts, and why.
     drain: Option<(Moment, Duration, EndReason)>,
     /// What there is beside, where the other end is a peer.
@@ -295,6 +298,7 @@ impl Session {
         self.sent += taken as u64;
         if let Some(held) = &mut self.held {
             held.sent += taken;
+            held.ended = None;
             if let Some(dialogue) = &mut held.dialogue {
                 dialogue.handle_sent(now);
             }

@@ -7,6 +7,7 @@ pub use crate::common::{PATIENCE, eventually, step};
 
 use shoutd::framing;
 use shoutd::net::address::Local;
+use shoutd::net::entrance;
 use shoutd::server::{Control, Listener, Server, Settings};
 use shoutd::session::{EndReason, Limits, Service};
 use shoutd::transform::{Options, Pipeline, Template};
@@ -26,6 +27,7 @@ pub struct Plan {
     pub steps: Vec<&'static str>,
     pub options: Options,
     pub limits: Limits,
+    pub entrance: entrance::Options,
     pub settings: Settings,
 }
 
@@ -40,6 +42,7 @@ impl Plan {
             steps: vec!["uppercase"],
             options: Options::default(),
             limits: Limits::default(),
+            entrance: entrance::Options::default(),
             settings: Settings::new(Vec::new()),
         };
         plan.settings.drain.idle = Duration::from_millis(50);
@@ -84,7 +87,9 @@ impl Daemon {
         change(&mut plan);
         if plan.settings.listeners.is_empty() {
             let service = plan.service("default");
-            plan.settings.listeners.push(Listener::new("127.0.0.1:0".parse().unwrap(), service));
+            let entrance = plan.entrance.clone();
+            let listener = Listener::new("127.0.0.1:0".parse().unwrap(), service);
+            plan.settings.listeners.push(Listener { entrance, ..listener });
         }
         Daemon { server: Some(Server::start(plan.settings).unwrap()) }
     }

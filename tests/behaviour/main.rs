@@ -12,4 +12,5 @@ mod pairs; // two daemons that list each other
 mod peers; // links: what is dialled, said, answered and held back
 mod reload;
 mod replies; // transforms and framings as a client sees them
-mod shutdown; // a stop leaves nothing unanswered
+mod shutdown;
+mod sources; // a stop leaves nothing unanswered

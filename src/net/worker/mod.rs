@@ -430,6 +430,7 @@ impl<S: System> Worker<S> {
         let Some(connection) = self.table.get_mut(key).filter(|c| c.is_meant(token)) else { return };
         if connection.session.poll_timeout() <= now {
             connection.session.handle_under_way(connection.stream.under_way(), now);
+            connection.session.handle_end_ahead(connection.stream.has_ended());
             let answer = connection.session.handle_timeout(&mut self.desk, now);
             answer_with(&connection.stream, &mut connection.session, answer, self.number);
         }
