@@ -349,6 +349,9 @@ impl World {
     fn tick(&mut self) {
         // who is slowed only goes on then
         let due = self.session.poll_timeout() <= self.now && self.session.state() != "slowed";
+        if self.rng.u8(..) < 200 {
+            self.session.handle_end_ahead(self.fin && self.delivered == self.input.len());
+        }
         let answer = self.session.handle_timeout(&mut self.desk, self.now).to_vec();
         if due && self.session.end_reason().is_none() {
             // the rest of a character did not come in time

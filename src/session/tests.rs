@@ -43,6 +43,7 @@ fn refused(session: &mut Session, input: &[u8], taken: usize) {
     let (mut input, mut desk) = (input.to_vec(), Desk::default());
     let answer = session.handle_input(&mut input, &mut desk, START);
     session.handle_answered(answer, taken);
+    session.handle_end_ahead(false);
 }
 
 #[test]
@@ -70,7 +71,9 @@ fn what_the_socket_refuses_is_kept_and_nothing_is_read_meanwhile() {
     assert_eq!((session.unsent(), session.poll_action()), (&b"LLO"[..], Action::Write));
     assert_eq!(session.poll_timeout(), at(30_000), "write_timeout");
     session.handle_written(1, at(5));
-    assert_eq!((session.unsent(), session.poll_timeout()), (&b"LO"[..], at(30_005)));
+    assert_eq!((session.unsent(), session.poll_timeout()), (&b"LO"[..], at(10_005)), "has it ended, perhaps?");
+    session.handle_end_ahead(false);
+    assert_eq!(session.poll_timeout(), at(30_005));
     session.handle_written(2, at(6));
     assert_eq!((session.unsent(), session.poll_action()), (&b""[..], Action::Read));
     assert!(session.held.is_none(), "an idle connection owns no buffer");
@@ -83,6 +86,17 @@ fn a_client_that_takes_nothing_is_reset() {
     session.handle_timeout(&mut Desk::default(), at(30_000));
     assert_eq!(session.poll_action(), Action::Close { reset: true });
     assert_eq!(session.end_reason(), Some(EndReason::WriteTimeout));
+}
+
+#[test]
+fn a_client_that_has_ended_and_takes_nothing_is_reset_sooner() {
+    let mut session = stream();
+    refused(&mut session, b"hello", 0);
+    session.handle_end_ahead(true);
+    assert_eq!(session.poll_timeout(), at(10_000));
+    session.handle_timeout(&mut Desk::default(), at(10_000));
+    assert_eq!(session.poll_action(), Action::Close { reset: true });
+    assert_eq!(session.end_reason(), Some(EndReason::HalfClosedTimeout));
 }
 
 #[test]

@@ -370,3 +370,70 @@ f:6:7: unclosed array
 ",
     );
 }
+
+#[test]
+fn limits_that_are_no_limits_are_told_with_the_right_form() {
+    check(
+        "[limits]
+allow = ['10.0.0.1/8', 'fe80::/129', 'home']
+deny = 7
+connection_rate_per_source = '20'
+message_rate = '2/week'
+byte_rate = '64K/s'
+max_connections_per_source = 0
+on_limit = 'drop'
+message_rate_per_source = '0/s'
+",
+        "
+f:2:10: `allow`: 10.0.0.1/8 has bits set behind the first 8
+  |
+2 | allow = ['10.0.0.1/8', 'fe80::/129', 'home']
+  |          ^^^^^^^^^^^^ write \"10.0.0.0/8\", or \"10.0.0.1\"
+
+f:2:24: `allow`: `/129` is no length of a prefix
+  |
+2 | allow = ['10.0.0.1/8', 'fe80::/129', 'home']
+  |                        ^^^^^^^^^^^^ from /0 to /128
+
+f:2:38: `allow`: \"home\" is no block of addresses
+  |
+2 | allow = ['10.0.0.1/8', 'fe80::/129', 'home']
+  |                                      ^^^^^^ write an address, or a block such as \"10.0.0.0/8\" or \"2001:db8::/32\"
+
+f:3:8: `deny`: expected a block of addresses
+  |
+3 | deny = 7
+  |        ^ such as \"10.0.0.0/8\"
+
+f:4:30: `connection_rate_per_source`: \"20\" is not a rate
+  |
+4 | connection_rate_per_source = '20'
+  |                              ^^^^ such as \"20/s\" or \"100/min\", or \"off\"
+
+f:5:16: `message_rate`: \"2/week\" is per no time
+  |
+5 | message_rate = '2/week'
+  |                ^^^^^^^^ per s, min or h, or \"off\"
+
+f:6:13: `byte_rate`: `K` is not a unit here, as it may mean 1000 or 1024
+  |
+6 | byte_rate = '64K/s'
+  |             ^^^^^^^ write \"64KiB\", or \"off\"
+
+f:7:30: `max_connections_per_source`: 0 is out of range
+  |
+7 | max_connections_per_source = 0
+  |                              ^ write \"off\"
+
+f:8:12: `on_limit`: unknown value \"drop\"
+  |
+8 | on_limit = 'drop'
+  |            ^^^^^^ one of \"tell\", \"reset\", \"wait\"
+
+f:9:27: `message_rate_per_source`: 0 is out of range
+  |
+9 | message_rate_per_source = '0/s'
+  |                           ^^^^^ write \"off\"
+",
+    );
+}

@@ -5,6 +5,7 @@ mod mistakes;
 mod selftests;
 
 use super::*;
+use crate::net::entrance::OnLimit;
 use std::collections::BTreeMap;
 
 const THREE_LINES: &str = include_str!("../../../config/config.toml");
@@ -257,4 +258,53 @@ fn a_large_file_of_nothing_but_mistakes_is_answered_in_good_time() {
     }
     parse("f", &format!("a = [{}]", "b, ".repeat(LARGEST / 12))).unwrap_err();
     assert!(begun.elapsed().as_secs() < 60, "{:?}", begun.elapsed());
+}
+
+#[test]
+fn each_listener_has_limits_of_its_own() {
+    let text = "
+[limits]
+allow = '10.0.0.0/8'
+max_connections_per_source = 9
+message_rate = '100/min'
+byte_rate = '64KiB/s'
+[[listener]]
+name = 'a'
+listen = 'h:1'
+limits = { deny = ['10.1.0.0/16', '::1'], connection_rate_per_source = '20/s', on_limit = 'wait' }
+[[listener]]
+name = 'b'
+listen = 'unix:/b'
+limits = { max_connections_per_source = 'off', message_rate = 'off', early_refusal = true, max_lifetime = '1h' }
+socket = { receive_buffer = 'auto', notsent_lowat = '16KiB' }
+";
+    let config = good(text);
+    let [a, b] = &config.settings.listeners[..] else { panic!() };
+    assert!(
+        a.entrance.allow.contain("10.1.2.3".parse().unwrap()) && a.entrance.deny.contain("10.1.2.3".parse().unwrap())
+    );
+    assert_eq!((a.entrance.per_source.connections, b.entrance.per_source.connections), (Some(9), None));
+    let arrivals = a.entrance.per_source.arrivals.unwrap();
+    assert_eq!((arrivals.amount(), arrivals.period().as_secs()), (20, 1));
+    assert_eq!((a.entrance.on_limit, b.entrance.on_limit), (OnLimit::Wait, OnLimit::Tell));
+    assert!(b.entrance.early_refusal && !a.entrance.early_refusal);
+    let messages = a.service.limits.rates.messages.unwrap();
+    assert_eq!((messages.amount(), messages.period().as_secs()), (100, 60));
+    assert_eq!(a.service.limits.rates.bytes.unwrap().amount(), 65_536);
+    assert_eq!(b.service.limits.rates.messages, None);
+    assert_eq!(b.service.limits.max_lifetime, Some(std::time::Duration::from_hours(1)));
+    assert_eq!((b.socket.buffers.receive, b.socket.buffers.unsent), (None, Some(16 * 1024)));
+    assert_eq!(a.socket.buffers, crate::net::listener::Buffers::default());
+    assert!(config.warnings[0].contains("`allow` has no effect on a UNIX socket"), "{:?}", config.warnings);
+    let again = parse("g", &to_toml(&config.effective)).unwrap();
+    assert_eq!(format!("{:?}", again.settings), format!("{:?}", config.settings));
+}
+
+/// It was to be ready within 50 ms; a list that is looked through one by one would be slow for ever.
+#[test]
+fn ten_thousand_blocks_are_read() {
+    let blocks: Vec<_> = (0..10_000).map(|n| format!("'10.{}.{}.0/24'", n / 250, n % 250)).collect();
+    let config = good(&format!("[limits]\ndeny = [{}]", blocks.join(",")));
+    let deny = &config.settings.listeners[0].entrance.deny;
+    assert!(deny.contain("10.39.249.255".parse().unwrap()) && !deny.contain("10.39.250.0".parse().unwrap()));
 }
