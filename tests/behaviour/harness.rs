@@ -7,7 +7,7 @@ pub use crate::common::{PATIENCE, eventually, step};
 
 use shoutd::framing;
 use shoutd::net::address::Local;
-use shoutd::net::entrance;
+use shoutd::net::{entrance, listener};
 use shoutd::server::{Control, Listener, Server, Settings};
 use shoutd::session::{EndReason, Limits, Service};
 use shoutd::transform::{Options, Pipeline, Template};
@@ -28,6 +28,7 @@ pub struct Plan {
     pub options: Options,
     pub limits: Limits,
     pub entrance: entrance::Options,
+    pub socket: listener::Options,
     pub settings: Settings,
 }
 
@@ -43,6 +44,7 @@ impl Plan {
             options: Options::default(),
             limits: Limits::default(),
             entrance: entrance::Options::default(),
+            socket: listener::Options::default(),
             settings: Settings::new(Vec::new()),
         };
         plan.settings.drain.idle = Duration::from_millis(50);
@@ -87,9 +89,9 @@ impl Daemon {
         change(&mut plan);
         if plan.settings.listeners.is_empty() {
             let service = plan.service("default");
-            let entrance = plan.entrance.clone();
+            let (entrance, socket) = (plan.entrance.clone(), plan.socket.clone());
             let listener = Listener::new("127.0.0.1:0".parse().unwrap(), service);
-            plan.settings.listeners.push(Listener { entrance, ..listener });
+            plan.settings.listeners.push(Listener { entrance, socket, ..listener });
         }
         Daemon { server: Some(Server::start(plan.settings).unwrap()) }
     }

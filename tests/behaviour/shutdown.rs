@@ -1,4 +1,5 @@
 use crate::harness::{Client, Daemon, eventually};
+use shoutd::net::listener::Buffers;
 use shoutd::session::EndReason;
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -130,7 +131,11 @@ fn a_stop_with_all_places_taken_serves_those_who_wait() {
 #[test]
 fn an_answer_still_under_way_is_not_cut_off_by_a_late_byte() {
     // less than half of what the client takes, and longer than a busy machine lets it wait
-    let daemon = Daemon::with(|plan| plan.settings.drain.idle = Duration::from_millis(400));
+    let daemon = Daemon::with(|plan| {
+        plan.settings.drain.idle = Duration::from_millis(400);
+        // all of it under way
+        plan.socket.buffers = Buffers { receive: None, send: None, unsent: None };
+    });
     let mut client = daemon.connect();
     let text = "x".repeat(1_500_000);
     let mut sender = Client(client.0.try_clone().unwrap());

@@ -143,3 +143,44 @@ fn failures_of_accept_that_are_the_clients_do_not_stop_accepting() {
         assert!(lines.iter().all(|line| !line.contains("ERROR")), "{errno}: {lines:?}");
     }
 }
+
+/// f15: each client that does not read is kept one turn's answer, and the system a bounded part. In the worst text each
+/// two bytes become six; then it is at most three times `buffer_size_max` for each, and a little for the worker.
+#[test]
+fn clients_that_never_read_cost_what_is_promised_and_no_more() {
+    const CLIENTS: usize = 200;
+    let worst = 12 * MIB + CLIENTS * (3 * 64 * 1024 + 2048);
+    for (text, promised) in [("x".repeat(1 << 20), 24 * MIB), ("ΰ".repeat(1 << 19), worst)] {
+        let process = Process::start(&format!("{SOMEWHERE}workers = 1\n"));
+        assert_eq!(ask(process.address(), &text).len(), text.to_uppercase().len(), "its buffers are warm");
+        let before = private_memory(&process);
+        let mut clients: Vec<(TcpStream, usize)> = (0..CLIENTS).map(|_| (connect(process.address()), 0)).collect();
+        for (client, _) in &clients {
+            client.set_nonblocking(true).unwrap();
+        }
+        let mut last = None;
+        eventually("none of them can send any more", || {
+            for (client, sent) in &mut clients {
+                while let Ok(more) = client.write(&text.as_bytes()[*sent % 65_536..]) {
+                    *sent += more;
+                }
+            }
+            let now: usize = clients.iter().map(|(_, sent)| sent).sum();
+            std::mem::replace(&mut last, Some(now)) == Some(now)
+        });
+        let grown = private_memory(&process).saturating_sub(before);
+        assert!(grown <= promised, "{} KiB, and {} were promised", grown / 1024, promised / 1024);
+        assert_eq!(ask(process.address(), "hello"), "HELLO");
+        drop(clients);
+        process.end();
+    }
+}
+
+const MIB: usize = 1 << 20;
+
+/// Memory that is the process's own, in bytes.
+fn private_memory(process: &Process) -> usize {
+    let maps = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", process.child.id())).unwrap();
+    let private = maps.lines().filter(|line| line.starts_with("Private_"));
+    private.map(|line| line.split_whitespace().nth(1).unwrap().parse::<usize>().unwrap() * 1024).sum()
+}

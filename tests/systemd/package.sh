@@ -41,6 +41,7 @@ check 'the package has what it should, with the rights it should' diff - \
 -rw-r--r-- 0/0 ./usr/share/doc/shoutd/examples/base64.toml
 -rw-r--r-- 0/0 ./usr/share/doc/shoutd/examples/crlf.toml
 -rw-r--r-- 0/0 ./usr/share/doc/shoutd/examples/ebcdic.toml
+-rw-r--r-- 0/0 ./usr/share/doc/shoutd/examples/open.toml
 -rw-r--r-- 0/0 ./usr/share/doc/shoutd/examples/peer.toml
 -rw-r--r-- 0/0 ./usr/share/doc/shoutd/examples/redact.toml
 -rw-r--r-- 0/0 ./usr/share/doc/shoutd/examples/socketmap.toml
