@@ -206,7 +206,8 @@ class Daemon:
     def wait(self, within=PATIENCE):
         """Its exit code, once it has ended by itself."""
         self.stands = False
-        return self.process.wait(within)
+        self.code = self.process.wait(within)
+        return self.code
 
     def stop(self):
         """Ends it at once, and holds it to what is always promised."""
@@ -230,7 +231,7 @@ class Daemon:
             is_error = re.match(r"\S+ ERROR ", line) or line.startswith("error: ")
             assert not is_error or any(re.search(pattern, line) for pattern in self.expected), line
         farewell = re.search(r"stopped: (\d+) connections? served((?:, \d+ \w+)*);", self.log)
-        if self.stands or not farewell:
+        if self.stands or not farewell or self.code != 0:
             return
         served = int(farewell[1])
         ended = sum(int(count) for count in re.findall(r", (\d+) ", farewell[2]))

@@ -60,7 +60,8 @@ def private_kib(pid):
 def threads(pid):
     """The threads of a process, by name, and how often each went to sleep."""
     found = {}
-    for task in os.listdir(f"/proc/{pid}/task"):
+    tasks = os.listdir(f"/proc/{pid}/task") if os.path.exists(f"/proc/{pid}/task") else []
+    for task in tasks:
         with contextlib.suppress(OSError):
             with open(f"/proc/{pid}/task/{task}/status") as status:
                 text = status.read()
