@@ -35,6 +35,11 @@ pairs rounds="1000":
 loops seconds="130":
     SHOUTD_LOOP_SECONDS={{seconds}} cargo test --release --test loops -- --nocapture
 
+# faults and bad inputs, done from outside, by category or by part of a name; as root
+faults *wanted:
+    cargo build --release
+    tests/faults/run target/release/shoutd {{wanted}}
+
 # links on networks that fail, in namespaces; as root
 network:
     cargo build --release

@@ -14,20 +14,28 @@ const FAREWELL: Duration = Duration::from_millis(500);
 fn main() -> ExitCode {
     let Err(failure) = Cli::parse().run() else { return ExitCode::SUCCESS };
     let exit = failure.exit;
-    tell(failure);
+    tell(&failure);
     ExitCode::from(exit as u8)
 }
 
 /// Writes `failure` to stderr; where that is a pipe which nobody reads, the exit code has to do.
-fn tell(failure: Failure) {
+fn tell(failure: &Failure) {
+    let text = failure.to_string();
+    // a text of several lines is a report that stands by itself, with places that editors find
+    let head = if text.contains('\n') { "" } else { "error: " };
+    let words = format!("{head}{text}\n");
+    let write = |words: &str| {
+        let _ = std::io::stderr().lock().write_all(words.as_bytes());
+    };
     let (done, told) = mpsc::channel();
+    let copy = words.clone();
     let writer = std::thread::Builder::new().spawn(move || {
-        // a text of several lines is a report that stands by itself, with places that editors find
-        let head = if failure.text.contains('\n') { "" } else { "error: " };
-        let _ = writeln!(std::io::stderr().lock(), "{head}{failure}");
+        write(&copy);
         let _ = done.send(());
     });
-    if writer.is_ok() {
-        let _ = told.recv_timeout(FAREWELL);
+    match writer {
+        Ok(_) => drop(told.recv_timeout(FAREWELL)),
+        // it may be threads that the system has no more of
+        Err(_) => write(&words),
     }
 }
