@@ -36,6 +36,47 @@ fn the_readme_lists_every_reason_for_an_end() {
     }
 }
 
+/// Every file of tests, as one text.
+fn tests_as_text(folder: &Path) -> String {
+    let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let text = |path: std::path::PathBuf| {
+        if path.is_dir() { tests_as_text(&path) } else { fs::read_to_string(path).unwrap_or_default() }
+    };
+    entries.map(text).collect()
+}
+
+/// A row that nothing shows is a promise, and a check that no row has is one that nobody looks for.
+#[test]
+fn every_fault_of_the_list_is_shown_by_a_check_and_every_check_has_its_row() {
+    let faults = include_str!("../docs/FAULTS.md");
+    let checks = tests_as_text(Path::new("tests/faults/checks"));
+    let numbers = |text: &str, before: &str| -> std::collections::BTreeSet<String> {
+        let after = text.split(before).skip(1).filter_map(|rest| rest.get(..2));
+        after.filter(|number| number.bytes().all(|byte| byte.is_ascii_digit())).map(str::to_owned).collect()
+    };
+    let mut shown = 0;
+    for row in faults.lines().filter(|line| line.starts_with("| ") && line.as_bytes()[2].is_ascii_digit()) {
+        let by = row.trim_end_matches(" |").rsplit(" | ").next().unwrap();
+        for one in by.split(", ").map(|one| one.trim_matches('`')) {
+            let path = one.trim_end_matches('/');
+            let exists = match path.split_once("::") {
+                Some(("process", room)) => Path::new("tests/process").join(format!("{room}.rs")).exists(),
+                Some((room, "tests")) => {
+                    ["src", "src/net"].iter().any(|at| Path::new(at).join(format!("{room}.rs")).exists())
+                }
+                _ if path.starts_with("tests/") => Path::new(path).exists(),
+                _ => checks.contains(&format!("\ndef {path}_")),
+            };
+            assert!(exists, "nothing is called {one}, which is to show {row}");
+        }
+        shown += 1;
+    }
+    assert!(shown >= 52, "{shown}");
+    let lacking: Vec<_> =
+        numbers(&checks, "\ndef f").into_iter().filter(|number| !faults.contains(&format!("f{number}"))).collect();
+    assert!(lacking.is_empty(), "no row has the checks of {lacking:?}");
+}
+
 /// The blocks of the README in this language, each with the one before it.
 fn blocks(language: &str) -> Vec<(&'static str, &'static str)> {
     let (mut blocks, mut before) = (Vec::new(), "");
