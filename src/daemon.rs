@@ -10,24 +10,31 @@ use crate::failure::{Exit, Failure};
 use crate::logging;
 use crate::net::plain;
 use crate::reload::{Ask, Reloader};
-use crate::server::{Control, Event, Listener, Server};
+use crate::server::{Control, Event, Listener, Server, Sign};
 use crate::session::EndReason;
 use crate::signals::{self, Signal};
 use crate::systemd::{self, Store};
 use crossbeam_channel::{Receiver, Sender, after, never, select, tick, unbounded};
+use std::collections::VecDeque;
 use std::fmt::Write;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How long a stop at once may take; what has not ended by then ends with the process.
 const STOP_WAIT: Duration = Duration::from_secs(1);
 /// How often a stop tells systemd how far it is.
 const STATUS_EVERY: Duration = Duration::from_secs(1);
-/// How many signs of life are asked for in the time that systemd waits for one, so that one
-/// that comes late is not the end.
+/// How often the threads are asked for a sign of life, and how long they may owe it.
+const BEAT: (Duration, Duration) = (Duration::from_millis(250), Duration::from_secs(1));
+/// How many signs of life systemd is given in the time that it waits for one, so that one that comes
+/// late is not the end.
 const BEATS: u32 = 4;
+/// How late the main thread may be before the whole process must have stood still.
+const GAP: Duration = Duration::from_secs(1);
+/// How many panics of workers within how long are still accidents.
+const PANICS: (usize, Duration) = (5, Duration::from_secs(60));
 
 /// Serves as `config` says, which was read from `path` if that was named, until somebody stops it.
 ///
@@ -47,6 +54,8 @@ pub fn run(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
     for warning in &config.warnings {
         log::warn!("{warning}");
     }
+    #[cfg(feature = "failpoints")]
+    order_faults()?;
     // before anything listens, so that no signal finds the process without a handler
     let (signals_in, signals) = unbounded();
     signals::listen(signals_in.clone()).map_err(|error| system("take signals", &error))?;
@@ -87,10 +96,21 @@ pub fn run(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
 
     let running = server.running();
     let terminal = io::stderr().is_terminal();
-    let mut daemon = Daemon { server, control, signals, asks, board, reach, running, silent: Vec::new(), terminal };
+    let (asked, panics) = (Instant::now(), VecDeque::new());
+    let mut daemon = Daemon { server, control, signals, asks, board, reach, running, asked, panics, terminal };
     let result = daemon.attend();
     daemon.say_goodbye();
     result
+}
+
+/// Orders the faults that the environment names, and says so: nobody is to be served by such a build unawares.
+#[cfg(feature = "failpoints")]
+fn order_faults() -> Result<(), Failure> {
+    let orders = std::env::var("FAILPOINTS").unwrap_or_default();
+    let wrong = |what| Failure::new(Exit::Usage, format!("FAILPOINTS: {what} is no order"));
+    crate::failpoints::order(&orders).map_err(wrong)?;
+    log::warn!("THIS BUILD IS NOT FOR USE: it has failpoints, and fails where FAILPOINTS says so ({orders:?})");
+    Ok(())
 }
 
 /// Where it listens, for the log and for systemd.
@@ -111,8 +131,10 @@ struct Daemon {
     reach: Reach,
     /// Threads that have not said that they ended.
     running: usize,
-    /// The threads that owe a sign of life.
-    silent: Vec<String>,
+    /// When the threads were asked for a sign of life.
+    asked: Instant,
+    /// When workers panicked of late.
+    panics: VecDeque<Instant>,
     /// Whether it was started on a terminal.
     terminal: bool,
 }
@@ -122,9 +144,9 @@ impl Daemon {
     fn attend(&mut self) -> Result<(), Failure> {
         let events = self.server.events().clone();
         let period = systemd::watchdog().map(|watchdog| watchdog / BEATS);
-        let beat = period.map_or_else(never, tick);
-        // whoever was asked by another just now has not been silent for that
-        let patience = period.unwrap_or_default() / 2;
+        let feed = period.map_or_else(never, tick);
+        let (every, patience) = period.map_or(BEAT, |period| (BEAT.0.min(period), BEAT.1.min(period)));
+        let beat = tick(every);
         let mut progress = never();
         let mut deadline = never();
         while self.running > 0 {
@@ -148,8 +170,15 @@ impl Daemon {
                         deadline = after(STOP_WAIT);
                     }
                 },
-                recv(events) -> event => self.thread_ended(event.ok())?,
-                recv(beat) -> _ => self.check_pulses(patience),
+                recv(events) -> event => match event {
+                    Ok(Event::ThreadEnded { name, fault }) => self.thread_ended(&name, fault)?,
+                    Ok(Event::WorkerPanicked { name }) => self.worker_panicked(&name)?,
+                    Err(_) => {}
+                },
+                recv(beat) -> _ => self.watch(every, patience),
+                recv(feed) -> _ => if self.control.silent_threads(patience).is_empty() {
+                    systemd::alive();
+                },
                 recv(progress) -> _ => self.tell_progress(),
                 recv(deadline) -> _ => {
                     log::warn!("{} did not end in time", counted(self.running, "thread"));
@@ -196,8 +225,7 @@ impl Daemon {
         self.terminal && !io::stderr().is_terminal()
     }
 
-    fn thread_ended(&mut self, event: Option<Event>) -> Result<(), Failure> {
-        let Some(Event::ThreadEnded { name, fault }) = event else { return Ok(()) };
+    fn thread_ended(&mut self, name: &str, fault: Option<String>) -> Result<(), Failure> {
         self.running = self.running.saturating_sub(1);
         let fault =
             fault.or_else(|| (self.board.read().stage == Stage::Serving).then(|| "nobody told it to".to_owned()));
@@ -207,17 +235,42 @@ impl Daemon {
         }
     }
 
-    /// Gives systemd a sign of life if no thread has owed one for longer than `patience`.
-    fn check_pulses(&mut self, patience: Duration) {
-        let silent: Vec<String> = self.control.silent_threads(patience).into_iter().map(str::to_owned).collect();
-        self.control.ask_threads();
-        if silent.is_empty() {
-            systemd::alive();
+    /// Takes that a worker panicked, which is an accident as long as it does not happen again and again.
+    fn worker_panicked(&mut self, name: &str) -> Result<(), Failure> {
+        let (most, period) = PANICS;
+        self.panics.push_back(Instant::now());
+        self.panics.retain(|panic| panic.elapsed() < period);
+        if self.panics.len() <= most {
+            return Ok(());
         }
-        for name in silent.iter().filter(|name| !self.silent.contains(name)) {
-            log::warn!("the thread {name} does not answer; the watchdog is not fed until it does");
+        let text = format!("workers panicked {} times within a minute, at last {name}", self.panics.len());
+        Err(Failure::new(Exit::OwnFault, text))
+    }
+
+    /// Looks for threads that have owed a sign of life for longer than `patience`, which is done `every` so
+    /// often.
+    fn watch(&mut self, every: Duration, patience: Duration) {
+        let gap = self.asked.elapsed().saturating_sub(every);
+        self.asked = Instant::now();
+        if gap > GAP {
+            log::warn!("loop gap: the process stood still for {:.1} s", gap.as_secs_f64());
+            self.control.excuse_threads();
         }
-        self.silent = silent;
+        for sign in self.control.watch(patience) {
+            match sign {
+                Sign::Stalled { name, silence, connection } => {
+                    let at = connection.map_or_else(String::new, |id| format!(", at connection {id}"));
+                    log::warn!(
+                        "{name} gives no sign of life for {:.1} s{at}; until it does, others get what is new, and the \
+                         watchdog is not fed",
+                        silence.as_secs_f64()
+                    );
+                }
+                Sign::Back { name, silence } => {
+                    log::info!("{name} gives signs of life again, after {:.1} s", silence.as_secs_f64());
+                }
+            }
+        }
     }
 
     fn say_goodbye(&self) {

@@ -2,8 +2,8 @@
 //!
 //! Five floors, and imports point down only (`tests/house.rs` holds them to it):
 //!
-//! - **0, ground**: [`transform`], [`framing`], [`deadlines`], [`rates`], [`metrics`]: bytes, characters,
-//!   moments, counts
+//! - **0, ground**: [`transform`], [`framing`], [`deadlines`], [`rates`], [`metrics`], [`failpoints`]: bytes,
+//!   characters, moments, counts, and faults to order
 //! - **1, machines**: [`session`]: one connection, [`link`]: one peer, and [`sources`]: where connections come
 //!   from, which know no socket and no clock
 //! - **2, net**: [`net`]: everything that owns a file descriptor
@@ -21,6 +21,9 @@
 #![warn(clippy::expect_used, clippy::indexing_slicing, clippy::panic, clippy::unwrap_used)]
 #![warn(clippy::get_unwrap, clippy::string_slice, clippy::todo, clippy::unimplemented, clippy::unreachable)]
 #![warn(unreachable_pub)]
+
+#[macro_use]
+pub mod failpoints;
 
 pub mod admin;
 pub mod board;

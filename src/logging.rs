@@ -8,16 +8,18 @@
 
 mod line;
 
+use crate::deadlines::Clock;
 use crate::failure::{Exit, Failure};
+use crate::net::throttle::Throttle;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use env_logger::fmt::Formatter;
 use line::one_line;
 use log::{Level, LevelFilter, Record};
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering::Relaxed};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 /// The environment variable that says what is logged, before the configuration does.
 pub const VARIABLE: &str = "SHOUTD_LOG";
@@ -104,9 +106,14 @@ pub fn start(settings: &Settings) -> Result<Log, Failure> {
     if builder.filter_level(LevelFilter::Trace).try_init().is_ok() {
         handle.configure(settings);
     }
-    std::panic::set_hook(Box::new(|panic| {
+    let (throttle, clock) = (Mutex::<Throttle>::default(), Clock::new(Instant::now()));
+    std::panic::set_hook(Box::new(move |panic| {
+        let now = clock.moment(Instant::now());
+        let Some(kept_back) = throttle.lock().unwrap_or_else(PoisonError::into_inner).pass(now) else { return };
+        let more = if kept_back > 0 { format!(" ({kept_back} more before it)") } else { String::new() };
         let thread = std::thread::current();
-        log::error!("fault in the thread {}: {panic}; please report it", thread.name().unwrap_or("without a name"));
+        let name = thread.name().unwrap_or("without a name");
+        log::error!("fault in the thread {name}: {panic}; please report it{more}");
     }));
     Ok(log)
 }
@@ -209,7 +216,7 @@ fn drain(entries: &Receiver<Entry>, dropped: &AtomicU64) {
     for entry in entries {
         match entry {
             Entry::Line(line) => {
-                if io::stderr().write_all(&line).is_err() {
+                if write_out(&line).is_err() {
                     // as on a disk that is full: whoever asks is told, as nobody can be told here
                     dropped.fetch_add(1, Relaxed);
                     told += 1;
@@ -231,6 +238,11 @@ fn drain(entries: &Receiver<Entry>, dropped: &AtomicU64) {
             }
         }
     }
+}
+
+fn write_out(line: &[u8]) -> io::Result<()> {
+    failpoint!("log", |errno| Err(io::Error::from_raw_os_error(errno)));
+    io::stderr().write_all(line)
 }
 
 /// Whether `file` is the journal: systemd says in `JOURNAL_STREAM` which file is (`systemd.exec(5)`).

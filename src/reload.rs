@@ -118,6 +118,7 @@ impl Reloader {
 
     /// Goes over to what the file says now, and fills in what `reload` tells of it.
     fn go_over(&mut self, reload: &mut Reload) -> Result<Source, Failure> {
+        failpoint!("reload", |_| Err(Failure::new(Exit::System, "a fault that was ordered")));
         // a pipe, as a shell makes it, was read at the start, and would be waited for now
         if let Some(path) = &self.path
             && fs::metadata(path).is_ok_and(|found| !found.is_file() && !found.is_dir())

@@ -6,10 +6,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Each room's floor.
-const FLOORS: [(&str, usize); 22] = [
+const FLOORS: [(&str, usize); 23] = [
     ("transform", 0),
     ("framing", 0),
     ("deadlines", 0),
+    ("failpoints", 0),
     ("metrics", 0),
     ("rates", 0),
     ("link", 1),

@@ -107,7 +107,7 @@ async fn route(request: Request<Incoming>, entrance: Entrance, site: &Site, stop
         }
         "/healthz" => health(reach).await,
         "/readyz" => match reach.board.read().stage {
-            Stage::Serving => with(StatusCode::OK, TEXT, "ok\n"),
+            Stage::Serving => rest(reach).unwrap_or_else(|| with(StatusCode::OK, TEXT, "ok\n")),
             Stage::Draining | Stage::Stopping => with(StatusCode::SERVICE_UNAVAILABLE, TEXT, "stopping\n"),
         },
         _ => with(StatusCode::NOT_FOUND, TEXT, "there is nothing here; / is a page that shows the daemon\n"),
@@ -143,8 +143,18 @@ fn is_here(request: &Request<Incoming>) -> bool {
     }
 }
 
-/// Whether every thread gives a sign of life.
+/// That workers rest after a panic, if some do.
+fn rest(reach: &Reach) -> Option<Answer> {
+    let resting = reach.control.resting_workers();
+    let text = || format!("resting after a panic: {}\n", resting.join(", "));
+    (!resting.is_empty()).then(|| with(StatusCode::SERVICE_UNAVAILABLE, TEXT, text()))
+}
+
+/// Whether every thread is at work, and gives a sign of life.
 async fn health(reach: &Reach) -> Answer {
+    if let Some(answer) = rest(reach) {
+        return answer;
+    }
     reach.control.ask_threads();
     let deadline = Instant::now() + HEALTH_WAIT;
     loop {

@@ -86,11 +86,26 @@ impl Status {
     }
 
     fn workers_line(&self) -> String {
-        let silent = self.workers.iter().filter(|worker| worker.silent_seconds >= 1.0);
-        let silent: Vec<String> =
-            silent.map(|worker| format!("{} SILENT for {:.0} s", plain(&worker.name), worker.silent_seconds)).collect();
+        let ill = self.workers.iter().filter_map(|worker| {
+            let name = plain(&worker.name);
+            match worker.silent_seconds {
+                _ if worker.resting => Some(format!("{name} RESTS after a panic")),
+                silent if silent >= 1.0 => Some(format!("{name} SILENT for {silent:.0} s")),
+                _ => None,
+            }
+        });
+        let ill: Vec<String> = ill.collect();
         let count = self.workers.len();
-        if silent.is_empty() { format!("{count}, all alive") } else { format!("{count}, {}", silent.join(", ")) }
+        let panics = match self.workers.iter().map(|worker| worker.panics).sum() {
+            0 => String::new(),
+            1 => "; 1 panic".to_owned(),
+            panics => format!("; {panics} panics"),
+        };
+        if ill.is_empty() {
+            format!("{count}, all alive{panics}")
+        } else {
+            format!("{count}, {}{panics}", ill.join(", "))
+        }
     }
 
     fn listeners_table(&self) -> Vec<String> {

@@ -132,8 +132,12 @@ impl Collector for Scrape {
         let accepted = workers().map(|(labels, worker)| (labels, worker.accepted));
         to.counters("shoutd_worker_connections_accepted", "Connections that a worker has taken over", None, accepted)?;
         let silence = workers().map(|(labels, worker)| (labels, worker.silence.as_secs_f64()));
-        let help = "How long a worker has owed a sign of life; each scrape asks for one";
-        to.gauges("shoutd_worker_silence", help, Some(&Unit::Seconds), silence)?;
+        let help = "How long a worker has owed a sign of life";
+        to.gauges("shoutd_worker_heartbeat_age", help, Some(&Unit::Seconds), silence)?;
+        let panics = workers().map(|(labels, worker)| (labels, worker.panics));
+        to.counters("shoutd_worker_panics", "Panics of a worker, by which its connections were lost", None, panics)?;
+        let alive = self.report.workers.iter().filter(|worker| !worker.is_resting).count();
+        to.gauge("shoutd_workers_alive", "Workers that do not rest after a panic", alive as u64)?;
 
         encode_peers(&self.peers, &mut to)?;
         let (applied, refused) = self.now.reloads;

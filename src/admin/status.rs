@@ -170,6 +170,10 @@ pub struct Worker {
     pub accepted: u64,
     /// How long it has owed a sign of life.
     pub silent_seconds: f64,
+    /// How often it has panicked; each time its connections were lost.
+    pub panics: u64,
+    /// Whether it rests after a panic.
+    pub resting: bool,
 }
 
 /// How long answers take.
@@ -223,6 +227,8 @@ impl Status {
             open: worker.open,
             accepted: worker.accepted,
             silent_seconds: worker.silence.as_secs_f64(),
+            panics: worker.panics,
+            resting: worker.is_resting,
         };
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),

@@ -23,7 +23,7 @@ use crate::metrics::AcceptCounters;
 use crate::session::Service;
 use crossbeam_channel::Sender;
 use rustix::io::Errno;
-use rustix::net::SocketFlags;
+use rustix::net::{SocketAddrAny, SocketFlags};
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::OwnedFd;
@@ -273,7 +273,6 @@ impl Acceptor {
 
     /// Accepts what waits at a door, at most a batch of it; `to_the_end`, a whole backlog.
     fn accept_from(&mut self, door: &Door, to_the_end: bool) -> io::Result<()> {
-        const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
         // the kernel lets one more wait than it was told
         let batch = if to_the_end { door.backlog as usize + 1 } else { BATCH };
         let mut failures = 0;
@@ -282,7 +281,7 @@ impl Acceptor {
                 self.fill();
                 return Ok(());
             }
-            match rustix::net::acceptfrom_with(&door.listening, FLAGS) {
+            match accept(&door.listening) {
                 Ok((socket, from)) => {
                     let peer = from.and_then(|from| SocketAddr::try_from(from).ok()).map_or(Peer::Unix, Peer::of);
                     let (id, stream) = (self.intake.number(), Stream::new(socket));
@@ -407,6 +406,12 @@ impl Acceptor {
     fn interest(&self) -> Interest {
         if self.watching { Interest::Read } else { Interest::Nothing }
     }
+}
+
+/// Accepts whoever waits first.
+fn accept(listening: &Listening) -> Result<(OwnedFd, Option<SocketAddrAny>), Errno> {
+    failpoint!("accept", |errno| Err(Errno::from_raw_os_error(errno)));
+    rustix::net::acceptfrom_with(listening, SocketFlags::CLOEXEC | SocketFlags::NONBLOCK)
 }
 
 /// Sorts a failure of accept(2) by who caused it. The client's are those that accept(2), section

@@ -52,15 +52,22 @@ impl<C> Intake<C> {
         self.numbers.fetch_add(1, Relaxed) + 1
     }
 
-    /// Gives a connection, whose place is taken, to the worker with the fewest.
+    /// Gives a connection, whose place is taken, to the worker with the fewest. Those that are stalled, or rest
+    /// after a panic, get none, unless all do.
     ///
     /// # Errors
     ///
-    /// Gives it back when the mailboxes of all are full.
+    /// Gives it back when the mailboxes of all who may get it are full.
     pub fn hand_over(&self, arrival: Arrival<C>) -> Result<(), Arrival<C>> {
+        if is_jammed() {
+            return Err(arrival);
+        }
         let mut arrival = arrival;
-        let least = self.workers.iter().min_by_key(|worker| worker.load.load(Relaxed));
-        for worker in least.into_iter().chain(&self.workers) {
+        let is_fit = |worker: &&Handle<C>| worker.pulse.is_fit();
+        let is_one_fit = self.workers.iter().any(|worker| is_fit(&worker));
+        let takers = self.workers.iter().filter(|worker| !is_one_fit || is_fit(worker));
+        let least = takers.clone().min_by_key(|worker| worker.load.load(Relaxed));
+        for worker in least.into_iter().chain(takers) {
             worker.load.fetch_add(1, Relaxed);
             match worker.post.post(arrival) {
                 Ok(()) => return Ok(()),
@@ -79,4 +86,10 @@ impl<C> Intake<C> {
             worker.post.bell().ring();
         }
     }
+}
+
+/// Whether all mailboxes are to be taken for full.
+fn is_jammed() -> bool {
+    failpoint!("handoff", |_| true);
+    false
 }

@@ -35,7 +35,7 @@ mod reception;
 mod stopwatch;
 pub mod stream;
 pub mod system;
-mod throttle;
+pub(crate) mod throttle;
 mod under_way;
 pub mod worker;
 

@@ -105,6 +105,7 @@ impl Poll {
     ///
     /// When epoll fails, which is a fault of shoutd's own.
     pub fn turn(&mut self, until: Option<Moment>) -> io::Result<()> {
+        failpoint!("epoll", |errno| Err(io::Error::from_raw_os_error(errno)));
         let timeout = if self.bell.fall_asleep() {
             until.and_then(|until| Timespec::try_from(until.since(self.now)).ok())
         } else {

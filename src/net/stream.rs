@@ -72,7 +72,10 @@ impl Stream {
 
     /// Reads once into `buffer`, which must not be empty.
     pub fn read(&self, buffer: &mut [u8]) -> Outcome {
-        match retry(|| rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::empty())) {
+        match retry(|| {
+            failpoint!("read", |errno| Err(Errno::from_raw_os_error(errno)));
+            rustix::net::recv(&self.socket, &mut *buffer, RecvFlags::empty())
+        }) {
             Ok((_, 0)) => Outcome::Ended,
             Ok((_, n)) => Outcome::Moved(n),
             Err(errno) => failed(errno),
@@ -81,7 +84,10 @@ impl Stream {
 
     /// Writes once from `bytes`, which must not be empty.
     pub fn write(&self, bytes: &[u8]) -> Outcome {
-        match retry(|| rustix::net::send(&self.socket, bytes, SendFlags::NOSIGNAL)) {
+        match retry(|| {
+            failpoint!("write", |errno| Err(Errno::from_raw_os_error(errno)));
+            rustix::net::send(&self.socket, bytes, SendFlags::NOSIGNAL)
+        }) {
             Ok(0) => Outcome::NotNow,
             Ok(n) => Outcome::Moved(n),
             Err(errno) => failed(errno),

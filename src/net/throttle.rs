@@ -9,7 +9,7 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// Lets the first lines of each second through, and counts the others.
 #[derive(Debug)]
-pub(super) struct Throttle {
+pub(crate) struct Throttle {
     most: u32,
     second: Moment,
     lines: u32,
@@ -24,17 +24,17 @@ impl Default for Throttle {
 
 impl Throttle {
     /// A throttle that lets so many lines a second through.
-    pub(super) fn new(most: u32) -> Throttle {
+    pub(crate) fn new(most: u32) -> Throttle {
         Throttle { most, second: Moment::from_millis(0), lines: 0, kept_back: 0 }
     }
 
     /// How many lines were kept back and not told of.
-    pub(super) fn kept_back(&self) -> u64 {
+    pub(crate) fn kept_back(&self) -> u64 {
         self.kept_back
     }
 
     /// Whether a line may pass at `now`, and how many were kept back before it.
-    pub(super) fn pass(&mut self, now: Moment) -> Option<u64> {
+    pub(crate) fn pass(&mut self, now: Moment) -> Option<u64> {
         if now.since(self.second) >= SECOND {
             (self.second, self.lines) = (now, 0);
         }

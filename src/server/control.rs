@@ -125,6 +125,10 @@ pub struct WorkerReport {
     pub open: usize,
     /// How many it has taken over.
     pub accepted: u64,
+    /// How often it has panicked.
+    pub panics: u64,
+    /// Whether it rests after a panic.
+    pub is_resting: bool,
     /// How long it has owed a sign of life.
     pub silence: Duration,
 }
@@ -258,6 +262,8 @@ impl Control {
             name: format!("worker-{number}"),
             open: handle.load.load(Relaxed),
             accepted: handle.accepted.get(),
+            panics: handle.panics.get(),
+            is_resting: handle.pulse.is_resting(),
             silence: handle.pulse.silence(now),
         };
         Report {
@@ -274,7 +280,7 @@ impl Control {
     #[must_use]
     pub fn connections(&self) -> Vec<Listed> {
         let (answer, answers) = unbounded();
-        for worker in &self.0.workers {
+        for worker in self.awake() {
             let _ = worker.errands.post(Errand::List(answer.clone()));
         }
         drop(answer);
@@ -286,7 +292,7 @@ impl Control {
     #[must_use]
     pub fn kill(&self, id: u64) -> bool {
         let (answer, answers) = unbounded();
-        for worker in &self.0.workers {
+        for worker in self.awake() {
             let _ = worker.errands.post(Errand::Kill(id, answer.clone()));
         }
         drop(answer);
@@ -326,6 +332,11 @@ impl Control {
         let now = self.now();
         let is_silent = |beat: &&Beat| !beat.pulse.is_answered() && beat.pulse.silence(now) >= at_least;
         self.0.beats.iter().filter(is_silent).map(|beat| beat.name.as_str()).collect()
+    }
+
+    /// Workers that can be asked something: those that rest have no connections.
+    fn awake(&self) -> impl Iterator<Item = &worker::Handle> {
+        self.0.workers.iter().filter(|worker| !worker.pulse.is_resting())
     }
 
     pub(super) fn ring(&self) {

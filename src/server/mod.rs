@@ -36,15 +36,18 @@
 //! ```
 
 mod control;
+mod keeping;
 mod peers;
 mod plan;
 mod say;
 mod settings;
+mod watch;
 
 pub use control::{Applied, Control, ListenerReport, Report, WorkerReport};
 pub use peers::Peer;
 pub use say::Unsaid;
 pub use settings::{Inherited, Listener, Refused, Settings};
+pub use watch::Sign;
 
 use crate::deadlines::Clock;
 use crate::metrics::AcceptCounters;
@@ -90,6 +93,11 @@ pub enum Event {
         name: String,
         /// What went wrong, if anything did.
         fault: Option<String>,
+    },
+    /// A worker has panicked: its connections are lost, and it goes on after a rest.
+    WorkerPanicked {
+        /// Its thread's name.
+        name: String,
     },
 }
 
@@ -194,8 +202,8 @@ impl Server {
         let mut server = Server { control, threads: Vec::new(), events };
         // workers first, so that whoever is accepted is served
         for (n, worker) in workers.into_iter().enumerate() {
-            let pulse = worker.handle().pulse;
-            server.spawn(format!("worker-{n}"), pulse, &events_in, move || worker.run())?;
+            let (name, pulse, tell) = (format!("worker-{n}"), worker.handle().pulse, events_in.clone());
+            server.spawn(name.clone(), pulse, &events_in, move || keeping::keep(worker, &name, &tell))?;
         }
         server.spawn("acceptor".to_owned(), accept_pulse, &events_in, move || acceptor.run())?;
         server.spawn("links".to_owned(), link_pulse, &events_in, move || links.run())?;
@@ -251,8 +259,8 @@ impl Server {
             // a thread's panic is told by its event
             let _ = thread.join();
         }
-        for Event::ThreadEnded { name, fault } in self.events.try_iter() {
-            if let Some(what) = fault {
+        for event in self.events.try_iter() {
+            if let Event::ThreadEnded { name, fault: Some(what) } = event {
                 return Err(Fault { thread: name, what });
             }
         }

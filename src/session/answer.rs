@@ -8,6 +8,7 @@ use crate::deadlines::Moment;
 use crate::framing::{Framing, Input, Messages, OnLong, Piece};
 use crate::link::GREETING;
 use crate::transform::{self, Context, Memories, Occasion, Refusal, Scratch, Text};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 /// What a desk's buffers may keep between two connections: a whole read, grown threefold.
@@ -213,8 +214,18 @@ impl Session {
         Ok(())
     }
 
+    /// Takes `text` through the steps. A step that panics ends its connection, and nobody else's.
     pub(super) fn transform(&self, text: &mut Text<'_>, memories: &mut Memories, end: bool) -> Result<(), Refusal> {
-        self.service.pipeline.apply(text, memories, &Occasion { end, context: self.context() })
+        // what a panic left half done is given up
+        let steps = AssertUnwindSafe(|| {
+            failpoint!("step");
+            self.service.pipeline.apply(text, memories, &Occasion { end, context: self.context() })
+        });
+        catch_unwind(steps).unwrap_or_else(|_| {
+            text.give_up();
+            *memories = Memories::default();
+            Err(Refusal::Panic)
+        })
     }
 
     fn context(&self) -> &Context {

@@ -60,6 +60,15 @@ impl Session {
         &[]
     }
 
+    /// Takes that nobody has looked at the connection for long, which is not the client's fault: whatever it is
+    /// waited for, it has its time once more, from `now` on.
+    pub fn handle_gap(&mut self, now: Moment) {
+        self.moved = now;
+        if let Some(held) = &mut self.held {
+            held.begun = held.begun.map(|_| now);
+        }
+    }
+
     /// Takes whether the client has ended its input, which is not read while it takes nothing of its answer.
     pub fn handle_end_ahead(&mut self, has_ended: bool) {
         if let Some(held) = &mut self.held

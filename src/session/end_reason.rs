@@ -58,11 +58,15 @@ pub enum EndReason {
     ExchangeDone,
     /// The system failed a call in a way that is none of the client's doing.
     SocketError,
+    /// A step panicked over what the client sent: a fault of shoutd's own.
+    StepPanic,
+    /// The worker panicked that served it: a fault of shoutd's own.
+    WorkerPanic,
 }
 
 impl EndReason {
     /// All reasons, in the order of their discriminants.
-    pub const ALL: [EndReason; 25] = [
+    pub const ALL: [EndReason; 27] = [
         EndReason::ClientFin,
         EndReason::ClientReset,
         EndReason::ClientVanished,
@@ -88,6 +92,8 @@ impl EndReason {
         EndReason::DuplicateLink,
         EndReason::ExchangeDone,
         EndReason::SocketError,
+        EndReason::StepPanic,
+        EndReason::WorkerPanic,
     ];
 
     /// Why clients are not let in at all.
@@ -122,6 +128,8 @@ impl EndReason {
             EndReason::DuplicateLink => "duplicate_link",
             EndReason::ExchangeDone => "exchange_done",
             EndReason::SocketError => "socket_error",
+            EndReason::StepPanic => "step_panic",
+            EndReason::WorkerPanic => "worker_panic",
         }
     }
 
@@ -151,6 +159,7 @@ impl From<Refusal> for EndReason {
             Refusal::InvalidUtf8 => EndReason::InvalidUtf8,
             Refusal::Unmappable => EndReason::Unmappable,
             Refusal::BadInput | Refusal::Reply(_) => EndReason::BadInput,
+            Refusal::Panic => EndReason::StepPanic,
         }
     }
 }

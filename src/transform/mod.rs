@@ -109,6 +109,8 @@ pub enum Refusal {
     /// The text is not what the step decodes, and `on_error = "reply"`: this line says what and
     /// where, in place of an answer.
     Reply(String),
+    /// A step panicked, which is a fault of its own.
+    Panic,
 }
 
 /// How much longer than a text its answer can be.

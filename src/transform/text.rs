@@ -94,6 +94,13 @@ impl<'d> Text<'d> {
         self.withheld = true;
     }
 
+    /// Gives up the text and its buffers, as nobody knows in which state a panic has left them.
+    pub fn give_up(&mut self) {
+        *self.scratch = Scratch::default();
+        (self.place, self.ending) = (Place::Original, None);
+        self.withhold();
+    }
+
     /// Whether nothing is to be answered, not even an empty message.
     #[must_use]
     pub fn is_withheld(&self) -> bool {

@@ -72,7 +72,11 @@ impl Dial {
             rustix::net::bind(&socket, &from).map_err(|errno| cannot_bind(errno, from))?;
         }
         let dial = Dial { socket, to, bound: from.is_some(), begun };
-        match rustix::net::connect(&dial.socket, &to) {
+        let connect = || {
+            failpoint!("dial", |errno| Err(Errno::from_raw_os_error(errno)));
+            rustix::net::connect(&dial.socket, &to)
+        };
+        match connect() {
             Ok(()) | Err(Errno::INPROGRESS | Errno::INTR) => Ok(dial),
             Err(errno) => Err(failure(errno, to, dial.bound)),
         }

@@ -7,7 +7,9 @@
 //! short can be missed, and a connection uses at most one read buffer of each turn.
 
 mod errands;
+mod gaps;
 mod link_end;
+mod recovery;
 
 use crate::deadlines::{Deadlines, Moment};
 use crate::metrics::Counter;
@@ -28,6 +30,7 @@ use crate::net::system::{Socket, System};
 use crate::session::{Action, Desk, EndReason, Service, Session};
 use crate::sources::Visit;
 use crate::transform::Context;
+use gaps::Gaps;
 use link_end::LinkEnd;
 use slab::Slab;
 use std::io;
@@ -81,6 +84,8 @@ pub struct Handle<C = Stream> {
     pub errands: Post<Errand>,
     /// How many connections it has taken over.
     pub accepted: Arc<Counter>,
+    /// How often it panicked.
+    pub panics: Arc<Counter>,
     /// Whether it turns.
     pub pulse: Arc<Pulse>,
     /// How many connections it has, with those in its mailbox.
@@ -93,6 +98,7 @@ impl<C> Clone for Handle<C> {
             post: self.post.clone(),
             errands: self.errands.clone(),
             accepted: Arc::clone(&self.accepted),
+            panics: Arc::clone(&self.panics),
             pulse: Arc::clone(&self.pulse),
             load: Arc::clone(&self.load),
         }
@@ -117,6 +123,7 @@ pub struct Worker<S: System = Poll> {
     input: Vec<u8>,
     desk: Desk,
     draining: bool,
+    gaps: Gaps,
     records: Records,
     stopwatch: Stopwatch,
     /// Where it is told of links.
@@ -162,7 +169,14 @@ impl<S: System> Worker<S> {
             number,
             mailbox,
             errands,
-            handle: Handle { post, errands: leave, accepted: Arc::default(), pulse, load: Arc::default() },
+            handle: Handle {
+                post,
+                errands: leave,
+                accepted: Arc::default(),
+                panics: Arc::default(),
+                pulse,
+                load: Arc::default(),
+            },
             admission,
             obeyed: orders.generation(),
             orders,
@@ -171,6 +185,7 @@ impl<S: System> Worker<S> {
             input: vec![0; read_max],
             desk: Desk::new(number),
             draining: false,
+            gaps: Gaps::default(),
             records: Records::new(access),
             stopwatch: Stopwatch::default(),
             links,
@@ -188,7 +203,7 @@ impl<S: System> Worker<S> {
     /// # Errors
     ///
     /// When epoll fails, which is a fault of shoutd's own.
-    pub fn run(mut self) -> io::Result<()> {
+    pub fn run(&mut self) -> io::Result<()> {
         while self.turn()? {}
         Ok(())
     }
@@ -208,6 +223,7 @@ impl<S: System> Worker<S> {
             self.end_all(EndReason::Stopped);
             return Ok(false);
         }
+        failpoint!("turn");
         // looked at before the mailbox: what was posted before it was said is there then
         let (nobody_comes, generation) = (self.orders.does_nobody_come(), self.orders.generation());
         for arrival in self.mailbox.messages() {
@@ -300,14 +316,8 @@ impl<S: System> Worker<S> {
         self.make_room(&service);
         let mut session = Session::new(service, arrival.context, now);
         self.records.start(arrival.id, &arrival.peer, &session);
-        let stream = arrival.stream;
-        let key = self.table.vacant_key();
         if let Some((drain, _)) = self.orders.draining() {
             session.handle_drain(now, drain.idle);
-        }
-        if let Err(errno) = self.poll.add(&stream, token(key, arrival.id), Interest::Read) {
-            log::warn!("cannot watch a new connection: {}", plain(errno));
-            session.handle_failure(EndReason::SocketError);
         }
         session.service().tally.of(self.number).accepted.add(1);
         self.handle.accepted.add(1);
@@ -317,15 +327,10 @@ impl<S: System> Worker<S> {
         {
             session.handle_source(Arc::clone(visit.shared()));
         }
-        if let Some(refusal) = &arrival.refusal {
-            session.handle_refusal(refusal.reason);
-            answer_with(&stream, &mut session, format!("shoutd: {}\n", refusal.line).as_bytes(), self.number);
-        }
-        let greeting = session.handle_opened(&mut self.desk, now);
-        answer_with(&stream, &mut session, greeting, self.number);
-        self.table.insert(Connection {
+        // before more is done for it, so that a panic ends it as it does the others
+        let key = self.table.insert(Connection {
             id: arrival.id,
-            stream,
+            stream: arrival.stream,
             session,
             peer: arrival.peer,
             interest: Interest::Read,
@@ -334,6 +339,17 @@ impl<S: System> Worker<S> {
             visit: arrival.visit,
             is_aside: arrival.refusal.is_some(),
         });
+        let Some(Connection { stream, session, .. }) = self.table.get_mut(key) else { return };
+        if let Err(errno) = self.poll.add(stream, token(key, arrival.id), Interest::Read) {
+            log::warn!("cannot watch a new connection: {}", plain(errno));
+            session.handle_failure(EndReason::SocketError);
+        }
+        if let Some(refusal) = &arrival.refusal {
+            session.handle_refusal(refusal.reason);
+            answer_with(stream, session, format!("shoutd: {}\n", refusal.line).as_bytes(), self.number);
+        }
+        let greeting = session.handle_opened(&mut self.desk, now);
+        answer_with(stream, session, greeting, self.number);
         self.tell_linked(key);
         self.settle(key);
     }
@@ -343,6 +359,7 @@ impl<S: System> Worker<S> {
         let key = key_of(token);
         // a report may come for a connection that an earlier one of the same turn has closed
         let Some(connection) = self.table.get_mut(key).filter(|c| c.is_meant(token)) else { return };
+        self.handle.pulse.attend(connection.id);
         match connection.session.poll_action() {
             Action::Read => {
                 // a read of nothing would look like the end
@@ -393,6 +410,7 @@ impl<S: System> Worker<S> {
 
     fn handle_deadlines(&mut self) {
         let now = self.poll.now();
+        let stood_still = self.gaps.is_after_one(self.deadlines.next(), now);
         while let Some(key) = self.deadlines.pop(now) {
             let key = key as usize;
             let Some(connection) = self.table.get_mut(key) else { continue };
@@ -400,6 +418,9 @@ impl<S: System> Worker<S> {
             let token = token(key, connection.id);
             if connection.session.poll_timeout() <= now {
                 self.catch_up(token);
+                if stood_still && let Some(connection) = self.table.get_mut(key).filter(|c| c.is_meant(token)) {
+                    connection.session.handle_gap(now);
+                }
                 self.handle_timeout(token);
             } else {
                 self.settle(key);
