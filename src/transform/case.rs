@@ -246,8 +246,8 @@ impl Mapping {
     fn change(&self, place: u16, bytes: &[u8]) -> (Change, usize) {
         let row = usize::from(place);
         let (row, last, len) = match *bytes {
-            [..0xE0, _, ..] => return (Change::Unalike(place), 2),
-            [..0xF0, _, c, ..] if is_continuation(c) => (row, c, 3),
+            [(..0xE0), _, ..] => return (Change::Unalike(place), 2),
+            [(..0xF0), _, c, ..] if is_continuation(c) => (row, c, 3),
             [0xF0..=0xFF, _, c, d, ..] if is_continuation(c) && is_continuation(d) => (row + low6(c), d, 4),
             _ => return (Change::None, 0),
         };
