@@ -24,8 +24,13 @@ sim seeds="100000" networks="10000":
     SHOUTD_SEEDS={{networks}} cargo test --release --test links
 
 # reloads every 10 ms under load, so many
-soak reloads="1000":
-    SHOUTD_RELOADS={{reloads}} cargo test --release --test process reloads_under_load
+reloads count="1000":
+    SHOUTD_RELOADS={{count}} cargo test --release --test process reloads_under_load
+
+# two hundred clients of every kind for so long, with reloads and panics of workers, drawn into target/soak.svg; as root
+soak seconds="60":
+    cargo build --release --features failpoints --target-dir target/failpoints
+    tests/soak/run target/failpoints/release/shoutd --seconds {{seconds}} --plot target/soak.svg
 
 # two daemons that list each other, started at the same instant, so many times: one link each time
 pairs rounds="1000":

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// How many reloads the long test does; the soak does a thousand.
+/// How many reloads the long test does; `just reloads` does a thousand.
 const RELOADS: &str = "SHOUTD_RELOADS";
 
 fn free_port() -> SocketAddr {
