@@ -10,6 +10,7 @@ mod line;
 
 use crate::deadlines::Clock;
 use crate::failure::{Exit, Failure};
+use crate::net::plain;
 use crate::net::throttle::Throttle;
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use env_logger::fmt::Formatter;
@@ -90,7 +91,7 @@ pub fn start(settings: &Settings) -> Result<Log, Failure> {
     std::thread::Builder::new()
         .name("log".to_owned())
         .spawn(move || drain(&entries, &dropped))
-        .map_err(|error| Failure::new(Exit::System, format!("cannot start the log: {error}")))?;
+        .map_err(|error| Failure::new(Exit::System, format!("cannot start the log: {}", plain(error))))?;
 
     let stderr = io::stderr();
     let (is_journal, format) = (is_journal(&stderr), Arc::clone(&handle.format));

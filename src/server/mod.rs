@@ -218,7 +218,7 @@ impl Server {
         run: impl FnOnce() -> io::Result<()> + Send + 'static,
     ) -> io::Result<()> {
         let (events, said) = (events.clone(), name.clone());
-        self.threads.push(thread::Builder::new().name(name).spawn(move || {
+        let thread = thread::Builder::new().name(name).spawn(move || {
             let fault = match catch_unwind(AssertUnwindSafe(run)) {
                 Ok(Ok(())) => None,
                 Ok(Err(error)) => Some(plain(error)),
@@ -227,7 +227,9 @@ impl Server {
             pulse.end();
             // nobody listens once the server was dropped
             let _ = events.send(Event::ThreadEnded { name: said, fault });
-        })?);
+        });
+        self.threads
+            .push(thread.map_err(|error| io::Error::other(format!("cannot start a thread: {}", plain(error))))?);
         Ok(())
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 /// How long the rest of what may become an answer is waited for, where nothing else says so.
 const BEGUN: Duration = Duration::from_secs(30);
 
-/// How long a connection that is not needed any more may go on without falling quiet.
+/// How long a connection that is over its time, or not needed any more, may go on without falling quiet.
 const RETIRED: Duration = Duration::from_secs(10);
 
 /// What a deadline is for.
@@ -87,72 +87,79 @@ impl Session {
 
     /// The earliest deadline, and what it is for.
     fn due(&self) -> Option<(Moment, Due)> {
-        let limits = self.waits();
-        let after = |since: Moment, wait: Option<Duration>, due| wait.map(|wait| (since.after(wait), due));
-        // one that is not needed any more, and never quiet
-        let retired = self.held.as_ref().and_then(|held| held.drain).filter(|drain| drain.2 != EndReason::Drained);
-        let retired = retired.map(|(from, _, reason)| (from.after(RETIRED), Due::Reset(reason)));
-        // a peer may stay, and be silent, for as long as it likes
-        let is_client = self.dialogue().is_none();
-        let lifetime = limits.max_lifetime.filter(|_| is_client);
+        let earliest = |all: &[Option<(Moment, Due)>]| all.iter().flatten().min_by_key(|(moment, _)| *moment).copied();
         match self.stage {
             Stage::Ended { .. } => None,
             Stage::Lingering { .. } => after(self.moved, Some(LINGER), Due::Close),
-            _ if !self.unsent().is_empty() || (self.is_in_hand() && !self.is_held_up()) => {
-                let ended = if self.stage == Stage::Answering {
-                    Some(true)
-                } else {
-                    self.held.as_ref().and_then(|held| held.ended)
-                };
-                let half_closed = match ended {
-                    _ if limits.half_closed_timeout >= limits.write_timeout && limits.write_timeout.is_some() => None,
-                    Some(true) => Some(Due::Reset(EndReason::HalfClosedTimeout)),
-                    Some(false) => None,
-                    None => Some(Due::Look),
-                };
-                let half_closed = half_closed.and_then(|due| after(self.moved, limits.half_closed_timeout, due));
-                let overdue = lifetime.map(|lifetime| lifetime.saturating_add(RETIRED));
-                [
-                    retired,
-                    after(self.moved, limits.write_timeout, Due::Reset(EndReason::WriteTimeout)),
-                    half_closed,
-                    after(self.opened, overdue, Due::Reset(EndReason::MaxLifetime)),
-                ]
-                .into_iter()
-                .flatten()
-                .min_by_key(|(moment, _)| *moment)
-            }
+            _ if !self.unsent().is_empty() || (self.is_in_hand() && !self.is_held_up()) => earliest(&self.due_unsent()),
             Stage::Answering | Stage::Ending => None,
-            Stage::Open => {
-                let held = self.held.as_deref();
-                // while nothing is read, the rest of a message has no way to come
-                let begun = held.and_then(|held| held.begun).filter(|_| !self.is_held_up());
-                // what may become an answer is waited for, but not for ever
-                let is_begun = self.dialogue().is_some_and(Dialogue::has_begun);
-                let wait = limits.message_timeout.or(is_begun.then_some(BEGUN));
-                let unfinished = match self.service.framing {
-                    Framing::Stream => Due::FlushTail,
-                    Framing::Messages(_) => Due::End(EndReason::MessageTimeout),
-                };
-                let drain = held.and_then(|held| held.drain);
-                // what is not read yet would make a reset of a close
-                let drained = if self.is_held_up() { Due::End } else { Due::Finish };
-                // whoever is slowed has no way to be heard
-                let idle = limits.idle_timeout.filter(|_| is_client && !self.is_slowed());
-                let held_until = self.dialogue().map(Dialogue::held_until).filter(|until| *until != Moment::NEVER);
-                [
-                    retired,
-                    after(self.moved, idle, Due::Finish(EndReason::IdleTimeout)),
-                    after(self.opened, lifetime, Due::End(EndReason::MaxLifetime)),
-                    held_until.map(|until| (until, Due::Release)),
-                    self.slowed_until().map(|until| (until, Due::Resume)),
-                    begun.and_then(|begun| after(begun, wait, unfinished)),
-                    drain.map(|(from, idle, reason)| (from.max(self.moved).after(idle), drained(reason))),
-                ]
-                .into_iter()
-                .flatten()
-                .min_by_key(|(moment, _)| *moment)
-            }
+            Stage::Open => earliest(&self.due_open()),
         }
     }
+
+    /// The deadlines while something is to be sent, and nothing is read.
+    fn due_unsent(&self) -> [Option<(Moment, Due)>; 4] {
+        let limits = self.waits();
+        let has_ended = match self.stage {
+            Stage::Answering => Some(true),
+            _ => self.held.as_ref().and_then(|held| held.ended),
+        };
+        let half_closed = match has_ended {
+            // it would come no sooner than the other
+            _ if limits.write_timeout.is_some_and(|wait| limits.half_closed_timeout >= Some(wait)) => None,
+            Some(true) => Some(Due::Reset(EndReason::HalfClosedTimeout)),
+            Some(false) => None,
+            None => Some(Due::Look),
+        };
+        let overdue = self.lifetime().map(|lifetime| lifetime.saturating_add(RETIRED));
+        [
+            self.due_retired(),
+            after(self.moved, limits.write_timeout, Due::Reset(EndReason::WriteTimeout)),
+            half_closed.and_then(|due| after(self.moved, limits.half_closed_timeout, due)),
+            after(self.opened, overdue, Due::Reset(EndReason::MaxLifetime)),
+        ]
+    }
+
+    /// The deadlines while it is read.
+    fn due_open(&self) -> [Option<(Moment, Due)>; 7] {
+        let (limits, held, dialogue) = (self.waits(), self.held.as_deref(), self.dialogue());
+        // while nothing is read, the rest of a message has no way to come
+        let begun = held.and_then(|held| held.begun).filter(|_| !self.is_held_up());
+        // what may become an answer is waited for, but not for ever
+        let wait = limits.message_timeout.or(dialogue.is_some_and(Dialogue::has_begun).then_some(BEGUN));
+        let unfinished = match self.service.framing {
+            Framing::Stream => Due::FlushTail,
+            Framing::Messages(_) => Due::End(EndReason::MessageTimeout),
+        };
+        let drain = held.and_then(|held| held.drain);
+        // what is not read yet would make a reset of a close
+        let drained = if self.is_held_up() { Due::End } else { Due::Finish };
+        // a peer may be silent for as long as it likes, and whoever is slowed has no way to be heard
+        let idle = limits.idle_timeout.filter(|_| dialogue.is_none() && !self.is_slowed());
+        let held_until = dialogue.map(Dialogue::held_until).filter(|until| *until != Moment::NEVER);
+        [
+            self.due_retired(),
+            after(self.moved, idle, Due::Finish(EndReason::IdleTimeout)),
+            after(self.opened, self.lifetime(), Due::End(EndReason::MaxLifetime)),
+            held_until.map(|until| (until, Due::Release)),
+            self.slowed_until().map(|until| (until, Due::Resume)),
+            begun.and_then(|begun| after(begun, wait, unfinished)),
+            drain.map(|(from, idle, reason)| (from.max(self.moved).after(idle), drained(reason))),
+        ]
+    }
+
+    /// When a connection ends that is not needed any more, and never quiet.
+    fn due_retired(&self) -> Option<(Moment, Due)> {
+        let (from, _, reason) = self.held.as_ref()?.drain?;
+        (reason != EndReason::Drained).then(|| (from.after(RETIRED), Due::Reset(reason)))
+    }
+
+    /// How long it may last; a link to a peer, for ever.
+    fn lifetime(&self) -> Option<Duration> {
+        self.waits().max_lifetime.filter(|_| self.dialogue().is_none())
+    }
+}
+
+fn after(since: Moment, wait: Option<Duration>, due: Due) -> Option<(Moment, Due)> {
+    wait.map(|wait| (since.after(wait), due))
 }
