@@ -166,7 +166,7 @@ fn clients_that_never_read_cost_what_is_promised_and_no_more() {
                 }
             }
             let now: usize = clients.iter().map(|(_, sent)| sent).sum();
-            std::mem::replace(&mut last, Some(now)) == Some(now)
+            last.replace(now) == Some(now)
         });
         let grown = private_memory(&process).saturating_sub(before);
         assert!(grown <= promised, "{} KiB, and {} were promised", grown / 1024, promised / 1024);
