@@ -66,6 +66,10 @@ package:
 systemd-package: package
     tests/systemd/run-package target/debian/shoutd_*.deb
 
+# small bugs, planted one after the other in a copy, and what of them no test catches
+mutants *files="src/session/*.rs src/link/*.rs src/framing/*.rs src/transform/**/*.rs src/rates.rs src/sources.rs src/deadlines.rs":
+    cargo mutants $(printf -- '-f %s ' {{files}})
+
 # licences, sources and banned crates
 deny:
     cargo deny check licenses bans sources
