@@ -14,6 +14,10 @@ check:
 ci:
     .ci/run
 
+# who is harmed by faults of shoutd's own, and who is not; they are ordered by failpoints
+isolation:
+    cargo test --features failpoints --test isolation
+
 # the tests that need more than Rust: netcat, Python, strace, root
 test-all:
     cargo test -- --include-ignored

@@ -94,7 +94,8 @@ pub fn run(config: Config, path: Option<PathBuf>) -> Result<(), Failure> {
     );
     systemd::ready(&listening);
 
-    let running = server.running();
+    // one that has ended already has told so
+    let running = server.threads();
     let terminal = io::stderr().is_terminal();
     let (asked, panics) = (Instant::now(), VecDeque::new());
     let mut daemon = Daemon { server, control, signals, asks, board, reach, running, asked, panics, terminal };

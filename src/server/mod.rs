@@ -245,6 +245,12 @@ impl Server {
         &self.events
     }
 
+    /// How many threads it has started; each tells when it has ended.
+    #[must_use]
+    pub fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
     /// How many of its threads have not ended.
     #[must_use]
     pub fn running(&self) -> usize {

@@ -197,9 +197,15 @@ pub fn told_of(listener: &str) -> Vec<String> {
     records.iter().filter(|(name, _)| name == listener).map(|(_, message)| message.clone()).collect()
 }
 
+/// Takes what was logged as an error, where a test expects it.
+#[allow(dead_code, reason = "tests/isolation alone orders faults")]
+pub fn take_errors() -> Vec<String> {
+    std::mem::take(&mut *ERRORS.lock().unwrap())
+}
+
 static RECORDS: Mutex<Vec<(String, String)>> = Mutex::new(Vec::new());
 
-/// What was logged as an error in this process; no test here expects any.
+/// What was logged as an error in this process, which no test here expects.
 static ERRORS: LazyLock<Mutex<Vec<String>>> = LazyLock::new(|| {
     struct Log;
     impl log::Log for Log {
