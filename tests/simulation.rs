@@ -4,6 +4,11 @@
 //! A failure prints its seed; `SHOUTD_SEED=N cargo test --test simulation` replays it, and
 //! `SHOUTD_SEEDS=N` says how many seeds are tried (1,000 unless told).
 
+#[path = "common/mod.rs"]
+mod common;
+
+use common::inputs::{DELIMITER, input};
+use common::seeds::{replays, seeds, try_all};
 use fastrand::Rng;
 use shoutd::deadlines::Moment;
 use shoutd::framing::{self, OnLong};
@@ -12,20 +17,11 @@ use shoutd::session::{Action, Desk, EndReason, Limits, Rates, Service, Session};
 use shoutd::transform::{Choice, Options, Pipeline};
 use std::collections::HashSet;
 use std::num::NonZero;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
 const STEPS: usize = 3_000;
 const MAX_MESSAGE: usize = 100;
-
-fn seeds() -> Vec<u64> {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    match number("SHOUTD_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("SHOUTD_SEEDS").unwrap_or(1_000)).collect(),
-    }
-}
 
 /// The service that a seed draws, and what it must answer to a whole input.
 struct Draw {
@@ -34,8 +30,6 @@ struct Draw {
     on_long: OnLong,
     step: &'static str,
 }
-
-const DELIMITER: &[u8] = b"<>";
 
 fn draw(rng: &mut Rng) -> Draw {
     let about = rng.choice(framing::REGISTRY).unwrap();
@@ -66,51 +60,6 @@ fn draw(rng: &mut Rng) -> Draw {
     let pipeline = Pipeline::new(vec![Choice::named(step, Options::default()).unwrap()]);
     let service = Service { name: "sim".to_owned(), framing, pipeline, greeting: None, limits, tally: Arc::default() };
     Draw { service: Arc::new(service), framing: about.name, on_long, step }
-}
-
-fn text(rng: &mut Rng) -> Vec<u8> {
-    const PIECES: [&[u8]; 16] = [
-        b"hello",
-        b"\n",
-        b"\r\n",
-        b"\r",
-        b"<>",
-        b"<",
-        "straße".as_bytes(),
-        "ﬁ".as_bytes(),
-        "ΟΔΟΣ".as_bytes(),
-        "дом".as_bytes(),
-        "漢字".as_bytes(),
-        "🦀".as_bytes(),
-        b"\xFF",
-        b"\xE2\x82",
-        b"\0",
-        b" a longer piece of plain text, ",
-    ];
-    (0..rng.usize(0..60)).flat_map(|_| rng.choice(PIECES).unwrap().to_vec()).collect()
-}
-
-/// What a client sends to a service of this framing: nearly always messages, at times with a fault.
-fn input(rng: &mut Rng, framing: &str) -> Vec<u8> {
-    let mut messages = |frame: fn(&[u8]) -> Vec<u8>| -> Vec<u8> {
-        let mut all: Vec<u8> = (0..rng.usize(0..20))
-            .flat_map(|_| {
-                let text = text(rng);
-                frame(text.get(..rng.usize(0..130)).unwrap_or(&text))
-            })
-            .collect();
-        if rng.u8(..) < 60 && !all.is_empty() {
-            let at = rng.usize(0..all.len());
-            all[at] = rng.u8(..);
-        }
-        all.truncate(all.len() - if rng.bool() { 0 } else { rng.usize(0..=all.len().min(9)) });
-        all
-    };
-    match framing {
-        "length32" => messages(|text| [&u32::try_from(text.len()).unwrap().to_be_bytes(), text].concat()),
-        "netstring" => messages(|text| [format!("{}:", text.len()).as_bytes(), text, b","].concat()),
-        _ => text(rng),
-    }
 }
 
 fn reference(draw: &Draw, input: &[u8]) -> Vec<u8> {
@@ -423,21 +372,10 @@ impl World {
 
 #[test]
 fn whatever_clients_and_sockets_do_the_answer_is_right_and_the_session_ends() {
-    let seeds = seeds();
-    let (mut seen, mut continued) = (HashSet::new(), 0);
-    for seed in &seeds {
-        let world = AssertUnwindSafe(World::new(*seed));
-        match catch_unwind(move || { world }.0.run()) {
-            Ok((reason, was_continued)) => {
-                continued += u32::from(was_continued);
-                seen.insert(reason)
-            }
-            Err(panic) => {
-                eprintln!("SHOUTD_SEED={seed} replays it");
-                resume_unwind(panic);
-            }
-        };
-    }
+    let seeds = seeds(1_000);
+    let ends = try_all(&seeds, |seed| World::new(seed).run(), replays);
+    let continued = ends.iter().filter(|(_, was_continued)| *was_continued).count();
+    let seen: HashSet<_> = ends.into_iter().map(|(reason, _)| reason).collect();
     // a world that never meets one of its ends proves nothing about it
     assert!(seeds.len() < 1_000 || (seen.len() == 13 && continued > 10), "{seen:?}, {continued} continued");
 }

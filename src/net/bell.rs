@@ -47,15 +47,12 @@ impl Bell {
         }
     }
 
-    /// Says that the thread is about to sleep; `false` when it must not, as the bell was rung.
-    #[must_use]
-    pub(super) fn fall_asleep(&self) -> bool {
-        self.state.swap(ASLEEP, SeqCst) != RUNG
-    }
-
-    /// Says that the thread is awake, and looks at everything before it sleeps again.
-    pub(super) fn wake_up(&self) {
+    /// Lets the thread sleep in `wait`, which is told whether it may: not when the bell was rung. Whoever
+    /// wakes from it looks at everything before it sleeps again.
+    pub fn sleep<T>(&self, wait: impl FnOnce(bool) -> T) -> T {
+        let waited = wait(self.state.swap(ASLEEP, SeqCst) != RUNG);
         self.state.swap(AWAKE, SeqCst);
+        waited
     }
 }
 

@@ -106,28 +106,25 @@ impl Poll {
     /// When epoll fails, which is a fault of shoutd's own.
     pub fn turn(&mut self, until: Option<Moment>) -> io::Result<()> {
         failpoint!("epoll", |errno| Err(io::Error::from_raw_os_error(errno)));
-        let timeout = if self.bell.fall_asleep() {
-            until.and_then(|until| Timespec::try_from(until.since(self.now)).ok())
-        } else {
-            Some(Timespec::default())
-        };
-        let mut events = [const { MaybeUninit::uninit() }; EVENTS];
-        let mut waited = epoll::wait(&self.epoll, &mut events, timeout.as_ref());
-        if let Err(Errno::INTR) = waited {
-            // as after SIGCONT: what happened meanwhile comes before what is now overdue
-            waited = epoll::wait(&self.epoll, &mut events, Some(&Timespec::default()));
-        }
-        self.bell.wake_up();
+        let at_most = until.and_then(|until| Timespec::try_from(until.since(self.now)).ok());
+        self.tokens.clear();
+        let waited = self.bell.sleep(|may_sleep| {
+            let timeout = if may_sleep { at_most } else { Some(Timespec::default()) };
+            let mut events = [const { MaybeUninit::uninit() }; EVENTS];
+            let mut waited = epoll::wait(&self.epoll, &mut events, timeout.as_ref());
+            if let Err(Errno::INTR) = waited {
+                // as after SIGCONT: what happened meanwhile comes before what is now overdue
+                waited = epoll::wait(&self.epoll, &mut events, Some(&Timespec::default()));
+            }
+            let (events, _) = waited?;
+            self.tokens.extend(events.iter().map(|event| event.data.u64()).filter(|token| *token != BELL));
+            Ok(())
+        });
         self.began = Instant::now();
         self.now = self.clock.moment(self.began);
         self.pulse.answer();
-        self.tokens.clear();
         match waited {
-            Ok((events, _)) => {
-                self.tokens.extend(events.iter().map(|event| event.data.u64()).filter(|token| *token != BELL));
-                Ok(())
-            }
-            Err(Errno::INTR) => Ok(()),
+            Ok(()) | Err(Errno::INTR) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
     }

@@ -100,16 +100,16 @@ impl Session {
     /// The deadlines while something is to be sent, and nothing is read.
     fn due_unsent(&self) -> [Option<(Moment, Due)>; 4] {
         let limits = self.waits();
-        let has_ended = match self.stage {
-            Stage::Answering => Some(true),
+        let has_ended = match self.end {
+            Some(EndReason::ClientFin | EndReason::MessageCutShort) => Some(true),
             _ => self.held.as_ref().and_then(|held| held.ended),
         };
         let half_closed = match has_ended {
             // it would come no sooner than the other
             _ if limits.write_timeout.is_some_and(|wait| limits.half_closed_timeout >= Some(wait)) => None,
             Some(true) => Some(Due::Reset(EndReason::HalfClosedTimeout)),
-            Some(false) => None,
-            None => Some(Due::Look),
+            None if !self.unsent().is_empty() => Some(Due::Look),
+            _ => None,
         };
         let overdue = self.lifetime().map(|lifetime| lifetime.saturating_add(RETIRED));
         [

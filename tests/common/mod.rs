@@ -2,11 +2,13 @@
 
 #![allow(dead_code, reason = "each test program uses its part of this")]
 
+pub mod inputs;
 pub mod ports;
+pub mod seeds;
 
 use serde::de::DeserializeSeed;
 use shoutd::config::Folder;
-use shoutd::transform::{Choice, Options, Site, StepSeed};
+use shoutd::transform::{Choice, Options, REGISTRY, Site, StepSeed};
 use std::path::Path;
 
 use std::thread;
@@ -32,4 +34,10 @@ pub fn step(written: &str, options: Options) -> Choice {
     let quoted = if written.starts_with('{') { written.to_owned() } else { format!("\"{written}\"") };
     let step = toml::de::ValueDeserializer::parse(&quoted).expect(written);
     StepSeed(Site { options, files }).deserialize(step).unwrap_or_else(|error| panic!("{written}: {}", error.message()))
+}
+
+/// All steps that a framing allows, each as its example has it.
+pub fn steps(framing: &str) -> Vec<&'static str> {
+    let all = REGISTRY.iter().map(|about| about.example.step);
+    all.filter(|written| framing != "stream" || !step(written, Options::default()).needs_messages()).collect()
 }

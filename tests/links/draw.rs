@@ -1,6 +1,6 @@
 //! What world a seed draws.
 
-use crate::common::step;
+use crate::common::{step, steps};
 use crate::daemon::{Daemon, PeerSetup, Setup};
 use crate::stranger::{Nature, Stranger, answers};
 use crate::tcp::{HostId, Network, Path};
@@ -9,7 +9,7 @@ use fastrand::Rng;
 use shoutd::framing;
 use shoutd::link::Manners;
 use shoutd::session::{Limits, Service};
-use shoutd::transform::{Options, Pipeline, REGISTRY, Template};
+use shoutd::transform::{Options, Pipeline, Template};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,12 +17,6 @@ use std::time::Duration;
 /// Reads and messages are short, or texts that grow would keep the test busy.
 pub const READ_MAX: usize = 256;
 pub const MESSAGE_MAX: usize = 1024;
-
-/// All steps that a framing allows, each as its example has it.
-pub fn steps(framing: &str) -> Vec<&'static str> {
-    let all = REGISTRY.iter().map(|about| about.example.step);
-    all.filter(|written| framing != "stream" || !step(written, Options::default()).needs_messages()).collect()
-}
 
 pub fn service(framing: &str, steps: &[&str], limits: Limits) -> Arc<Service> {
     let about = framing::named(framing).unwrap();

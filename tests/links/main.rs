@@ -12,22 +12,12 @@ mod stranger;
 mod tcp;
 mod world;
 
+use common::seeds::{replays, seeds, try_all};
 use daemon::Met;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
-use std::thread;
 use world::World;
 
 /// How many worlds are tried unless told.
 const SEEDS: u64 = if cfg!(debug_assertions) { 200 } else { 1_000 };
-
-fn seeds() -> Vec<u64> {
-    let number = |name| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    match number("SHOUTD_SEED") {
-        Some(seed) => vec![seed],
-        None => (0..number("SHOUTD_SEEDS").unwrap_or(SEEDS)).collect(),
-    }
-}
 
 /// What all worlds met together.
 #[derive(Debug, Default)]
@@ -35,60 +25,30 @@ struct All {
     met: Met,
     simultaneous: u32,
     lost: u32,
-    failed: u32,
-}
-
-impl All {
-    fn add(&mut self, met: &Met, simultaneous: u32, lost: u32) {
-        self.met.add(met);
-        self.simultaneous += simultaneous;
-        self.lost += lost;
-    }
 }
 
 /// Runs a world for each of `seeds`, and tells which of them fail.
 fn run(seeds: &[u64], draw: impl Fn(u64) -> World + Sync, name: impl Fn(u64) -> String + Sync) -> All {
-    let next = AtomicUsize::new(0);
-    let work = || {
-        let mut all = All::default();
-        while let Some(seed) = seeds.get(next.fetch_add(1, Relaxed)) {
-            let world = catch_unwind(AssertUnwindSafe(|| {
-                let mut world = draw(*seed);
-                world.run();
-                world.check();
-                world
-            }));
-            match world {
-                Ok(world) => {
-                    all.add(&Met::default(), world.net.simultaneous, world.net.lost);
-                    world.daemons.iter().for_each(|daemon| all.met.add(&daemon.met));
-                }
-                Err(_) => {
-                    eprintln!("{}", name(*seed));
-                    all.failed += 1;
-                }
-            }
-        }
+    let one = |seed| {
+        let mut world = draw(seed);
+        world.run();
+        world.check();
+        let mut all = All { simultaneous: world.net.simultaneous, lost: world.net.lost, ..All::default() };
+        world.daemons.iter().for_each(|daemon| all.met.add(&daemon.met));
         all
     };
-    let mut all = All::default();
-    thread::scope(|scope| {
-        let threads = thread::available_parallelism().map_or(1, usize::from);
-        let threads: Vec<_> = (0..threads).map(|_| scope.spawn(work)).collect();
-        for thread in threads {
-            let part = thread.join().unwrap_or_else(|panic| resume_unwind(panic));
-            all.add(&part.met, part.simultaneous, part.lost);
-            all.failed += part.failed;
-        }
-    });
-    assert_eq!(all.failed, 0, "of {} worlds", seeds.len());
-    all
+    try_all(seeds, one, name).into_iter().fold(All::default(), |mut all, one| {
+        all.met.add(&one.met);
+        all.simultaneous += one.simultaneous;
+        all.lost += one.lost;
+        all
+    })
 }
 
 #[test]
 fn whatever_happens_to_a_network_each_pair_is_linked_once_and_no_loop_goes_on() {
-    let seeds = seeds();
-    let all = run(&seeds, draw::world, |seed| format!("SHOUTD_SEED={seed} replays it"));
+    let seeds = seeds(SEEDS);
+    let all = run(&seeds, draw::world, replays);
     // a world that never meets what it is about proves nothing
     let Met { linked, taken, adopted, duplicates, any_port: _, failures, loops, releases, answers, done } = all.met;
     let met =
@@ -100,7 +60,7 @@ fn whatever_happens_to_a_network_each_pair_is_linked_once_and_no_loop_goes_on() 
 fn whatever_two_steps_answer_each_other_the_loop_decays() {
     let mut pairs = Vec::new();
     for framing in ["stream", "line"] {
-        let steps = draw::steps("stream");
+        let steps = common::steps("stream");
         for (a, b) in steps.iter().flat_map(|a| steps.iter().map(move |b| (*a, *b))) {
             pairs.extend([false, true].map(|both| (framing, [a, b], both)));
         }

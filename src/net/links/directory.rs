@@ -14,13 +14,13 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub struct Linkage {
     /// The peer's key with the thread that minds the links.
-    pub(in crate::net) key: u64,
+    pub key: u64,
     /// The peer's sheet.
-    pub(in crate::net) sheet: Arc<Sheet>,
+    pub sheet: Arc<Sheet>,
     /// How it is treated.
-    pub(in crate::net) manners: Manners,
+    pub manners: Manners,
     /// How long it took to dial, and what was learnt of the peer before; none if the peer dialled.
-    pub(in crate::net) dialled: Option<(Duration, Suspicion)>,
+    pub dialled: Option<(Duration, Suspicion)>,
 }
 
 impl Linkage {

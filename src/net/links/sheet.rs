@@ -174,7 +174,9 @@ pub(super) struct Known {
 }
 
 impl Sheet {
-    pub(super) fn new(name: String, address: Address, via: String, now: Moment) -> Sheet {
+    /// The sheet of a peer of which nothing is known yet.
+    #[must_use]
+    pub fn new(name: String, address: Address, via: String, now: Moment) -> Sheet {
         let known = Known {
             state: LinkState::Waiting,
             since: now,

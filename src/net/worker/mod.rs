@@ -215,7 +215,9 @@ impl<S: System> Worker<S> {
     /// When epoll fails, which is a fault of shoutd's own.
     pub fn turn(&mut self) -> io::Result<bool> {
         let give_up = self.orders.draining().map(|(_, deadline)| *deadline);
-        self.poll.turn(self.deadlines.next().into_iter().chain(give_up).min())?;
+        let due = self.deadlines.next();
+        self.poll.turn(due.into_iter().chain(give_up).min())?;
+        let stood_still = self.gaps.is_after_one(due, self.poll.now());
         if self.orders.is_stop() {
             for arrival in self.mailbox.messages() {
                 self.welcome(arrival);
@@ -244,7 +246,7 @@ impl<S: System> Worker<S> {
             self.handle.pulse.answer();
             nth += 1;
         }
-        self.handle_deadlines();
+        self.handle_deadlines(stood_still);
         Ok(!(nobody_comes && self.mailbox.is_empty() && self.table.is_empty()))
     }
 
@@ -408,9 +410,9 @@ impl<S: System> Worker<S> {
         self.settle(key);
     }
 
-    fn handle_deadlines(&mut self) {
+    /// Ends what is overdue; who it is has more time, if the whole process `stood_still`.
+    fn handle_deadlines(&mut self, stood_still: bool) {
         let now = self.poll.now();
-        let stood_still = self.gaps.is_after_one(self.deadlines.next(), now);
         while let Some(key) = self.deadlines.pop(now) {
             let key = key as usize;
             let Some(connection) = self.table.get_mut(key) else { continue };
