@@ -1,8 +1,8 @@
 //! How many connections may be open at once, and who is told when there is room again.
 
 use super::bell::Bell;
+use super::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 /// Counts the places that connections take up; shared by those who bring connections, who take them, and
 /// the workers, who give them back.

@@ -29,6 +29,7 @@ pub mod poll;
 pub mod pulse;
 mod stopwatch;
 pub mod stream;
+mod sync;
 pub mod system;
 mod throttle;
 mod under_way;
