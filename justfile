@@ -22,10 +22,15 @@ isolation:
 test-all:
     cargo test -- --include-ignored
 
-# sessions under many seeded worlds, and networks of daemons; SHOUTD_SEED=N replays one
-sim seeds="100000" networks="10000":
+# sessions under many seeded worlds, networks of daemons, and whole workers; SHOUTD_SEED=N replays one
+sim seeds="100000" networks="10000" workers="10000":
     SHOUTD_SEEDS={{seeds}} cargo test --release --test simulation
     SHOUTD_SEEDS={{networks}} cargo test --release --test links
+    SHOUTD_SEEDS={{workers}} cargo test --release --test workers
+
+# what threads make of each other, in ten thousand orders that shuttle draws
+threads:
+    cargo test --features shuttle --test threads
 
 # reloads every 10 ms under load, so many
 reloads count="1000":

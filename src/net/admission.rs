@@ -1,8 +1,8 @@
 //! How many connections may be open at once, and who is told when there is room again.
 
 use super::bell::Bell;
+use super::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 
 /// How many of those who are refused may be told why at the same time; their descriptors are of those to spare.
 const ASIDE: usize = 24;

@@ -11,10 +11,10 @@
 //! that comes after it finds the bell *awake*, and leaves *rung* for the thread to find when it sets
 //! *asleep*: then it turns once more instead. One that comes after that finds *asleep*, and writes.
 
+use super::sync::atomic::{AtomicU8, Ordering::SeqCst};
 use rustix::event::{EventfdFlags, eventfd};
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::atomic::{AtomicU8, Ordering::SeqCst};
 
 const AWAKE: u8 = 0;
 const ASLEEP: u8 = 1;

@@ -34,6 +34,7 @@ pub mod pulse;
 mod reception;
 mod stopwatch;
 pub mod stream;
+mod sync;
 pub mod system;
 pub(crate) mod throttle;
 mod under_way;

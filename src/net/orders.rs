@@ -3,10 +3,11 @@
 //! Orders are looked at once a turn, and whoever gives one rings the bells of those it concerns. So
 //! they need no room in a mailbox, and are never late because one is full.
 
+use super::sync::Mutex;
+use super::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
 use crate::deadlines::Moment;
 use crate::session::Service;
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock, PoisonError};
 use std::time::Duration;
 
 /// How a stop goes: each open connection is served until its end or until it was quiet for a while.

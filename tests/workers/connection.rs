@@ -9,7 +9,7 @@ use shoutd::session::{EndReason, Limits, Service};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How long a connection that the worker ended may wait for the client's end, in seconds.
+/// How long a connection that the worker ended waits for the client's end.
 const LINGER: Duration = Duration::from_secs(2);
 /// Of so many calls that could do something, one does nothing.
 const NOT_NOW: u32 = 40;

@@ -2,6 +2,7 @@
 
 use crate::connection::Connection;
 use crate::draw;
+use crate::ideal::Ideal;
 use crate::system::{Happening, Line, Net, Shared, Sleeper};
 use crossbeam_channel::{Receiver, unbounded};
 use fastrand::Rng;
@@ -24,7 +25,7 @@ use shoutd::session::{EndReason, Service};
 use std::cell::RefMut;
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::Ipv4Addr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering::Relaxed;
@@ -200,18 +201,20 @@ impl World {
         let listener = link.as_ref().map_or_else(|| self.rng.usize(0..NAMES.len()), |(listener, _)| *listener);
         let service = Arc::clone(&self.services[listener]);
         let client = draw::client(&mut self.rng, &service);
-        let (now, generation) = (self.net.borrow().now, self.net.borrow().generation);
+        let (now, generation) = {
+            let net = self.net();
+            (net.now, net.generation)
+        };
         let limits = service.limits.clone();
-        let mut connection = Connection::new(id, listener, generation, peer.clone(), client, limits);
-        let stream = Line { net: Rc::clone(&self.net), id };
+        let connection = Connection::new(id, listener, generation, peer.clone(), client, limits);
+        self.net().connections.insert(id, connection);
         self.tell(if link.is_some() { "link" } else { "arrival" }, usize::try_from(id).unwrap());
-        self.net().connections.insert(id, connection);
+        let stream = Line { net: Rc::clone(&self.net), id };
         let context = stream.context(&peer, &service.name, id);
-        connection = self.net().connections.remove(&id).unwrap();
         if link.is_none() {
-            connection.ideal = Some(crate::ideal::Ideal::new(&service, context.clone(), now));
+            let ideal = Ideal::new(&service, context.clone(), now);
+            self.net().connections.get_mut(&id).unwrap().ideal = Some(ideal);
         }
-        self.net().connections.insert(id, connection);
         let context = service.wants_context().then(|| Box::new(context));
         let link = link.map(|(_, linkage)| linkage);
         self.intake
@@ -283,7 +286,6 @@ impl World {
                 let Peer::Tcp(address) = connection.peer else { return };
                 // from now on nobody knows what is answered
                 connection.ideal = None;
-                let address: SocketAddr = address;
                 let via = NAMES[connection.listener];
                 let sheet = Sheet::new("adopted".to_owned(), Address::Unix("/".into()), via.to_owned(), net.now);
                 let manners = draw::manners(&mut self.rng);
@@ -421,17 +423,11 @@ impl World {
         if !self.is_stopping() {
             for _ in 0..40 {
                 for connection in self.net().connections.values_mut() {
-                    connection.client.room = 1 << 20;
-                }
-                for _ in 0..20 {
-                    let net = &mut *self.net.borrow_mut();
-                    for connection in net.connections.values_mut() {
-                        let client = &mut connection.client;
-                        client.sent = client.script.len();
-                        client.fin |= client.ends;
-                        if client.reads {
-                            connection.client.acked = connection.out.len();
-                        }
+                    let client = &mut connection.client;
+                    (client.room, client.sent) = (1 << 20, client.script.len());
+                    client.fin |= client.ends;
+                    if client.reads {
+                        client.acked = connection.out.len();
                     }
                 }
                 self.turn_all(false);
