@@ -138,6 +138,32 @@ fn who_waits_for_a_worker_that_rests_is_served_after_it_also_in_a_drain() {
 }
 
 #[test]
+fn who_is_behind_the_one_that_a_worker_panics_over_is_served_after_the_rest() {
+    let _scenario = FailScenario::setup();
+    let daemon = Daemon::with(|plan| plan.workers(1));
+    let (held, release) = (Arc::new(Barrier::new(2)), AtomicBool::new(true));
+    let hold = Arc::clone(&held);
+    let fault = move || {
+        if release.swap(false, SeqCst) {
+            hold.wait();
+        }
+    };
+    fail::cfg_callback("turn", fault).unwrap();
+    daemon.control().ask_threads();
+    let mut clients: Vec<Client> = (0..3).map(|_| daemon.connect()).collect();
+    eventually("all wait in the mailbox", || daemon.control().report().workers[0].open == 3);
+    fail::cfg("welcome", "1*panic->off").unwrap();
+    held.wait();
+    let first = clients.remove(0);
+    assert!((&first.0).read(&mut [0]).is_err(), "it is reset");
+    for client in &mut clients {
+        client.send("hello").expect("HELLO");
+    }
+    assert_eq!(daemon.closed(EndReason::WorkerPanic), 1);
+    expect_errors("lost with it: 1;", 1);
+}
+
+#[test]
 fn a_stop_does_not_wait_for_a_worker_that_rests() {
     let _scenario = FailScenario::setup();
     let daemon = Daemon::with(|plan| plan.workers(1));
