@@ -3,7 +3,6 @@
 import collections
 import contextlib
 import json
-import re
 import time
 
 import clients
@@ -34,7 +33,8 @@ class Soak:
         self.begun, self.every = time.monotonic(), RELOAD[seconds > 120]
         with Daemon(listener=listeners, limits=LIMITS, environment=self.environment) as daemon:
             self.can_panic = "it has failpoints" in daemon.log
-            daemon.expected.append("panicked|panic" if self.can_panic else "^$")
+            if self.can_panic:
+                daemon.expected.append("panic")
             self.addresses = list(zip(FRAMINGS, daemon.addresses))
             self.crowded(daemon, warm_up, self.seed)
             self.rests(daemon)
@@ -68,8 +68,7 @@ class Soak:
         self.latencies += times
 
     def look(self, daemon):
-        panics = daemon.count("worker_panic") and len(set(re.findall(r"panicked.*", daemon.log)))
-        if panics > len(self.panics):
+        if daemon.count("fault in the thread worker-") > len(self.panics):
             self.panics.append(time.monotonic())
         self.samples.append(
             Sample(
@@ -123,7 +122,8 @@ class Soak:
         closed = {reason: count for reason, count in connections["closed"].items() if count}
         self.closed = closed
         (memory, files, threads), (memory_now, files_now, threads_now) = self.rest
-        if memory_now > memory + 2048:
+        # in a minute the allocator still learns how much it needs; hours show whether memory grows
+        if memory_now > memory + 4096:
             self.wrong.append(f"it holds {memory_now} KiB; after the warm-up it was {memory} KiB")
         if abs(files_now - files) > 2 or threads_now != threads:
             self.wrong.append(f"{files_now} descriptors and {threads_now} threads; there were {files} and {threads}")

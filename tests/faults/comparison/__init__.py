@@ -1,0 +1,1 @@
+"""The comparison: other servers, what is measured of each, and the table that it makes."""

@@ -1,0 +1,58 @@
+"""The table in Markdown: who comes to the goal, and the figures."""
+
+import datetime
+import os
+import platform
+
+HEAD = """# shoutd beside others
+
+Faults that every server on a network meets, done to shoutd and to others in one run, on one machine. Made by
+
+```sh
+{command}
+```
+
+on {date} (Linux {kernel}, {processors} processors; {minutes:.0f} minutes). The goals are shoutd's own, and are the same for all.
+
+Read it with care:
+
+- The others were not made for all of this. The two "textbook" servers are what one writes in an afternoon with tokio and with
+  Python's threads (`benches/servers`, `tests/faults/comparison/servers.py`); `tokio, upper` makes a text of each read. HAProxy and
+  nginx stand in front of the first of them, so each of their answers takes two more steps. socat, ncat and xinetd run a `cat` for
+  each client, and were given fewer clients.
+- Versions and settings are Debian's and the manuals'; most could be tuned, as shoutd could.
+- Clients are one Python process: rates are what it can make, latencies have its own in them. Compare within a row, and ratios
+  rather than figures; on a machine with other work expect both to be worse for all.
+- Memory is the private memory of all processes of a server; "kernel" is what their sockets hold in its buffers.
+- It is run by hand, and not in CI.
+"""
+
+
+def cell(verdict, figures):
+    mark = {True: "**yes**", False: "no", None: "–"}[verdict]
+    return f"{mark}: {figures}"
+
+
+def markdown(rows, servers, seconds, command):
+    """`rows`: a name and a goal for each measure, and for each server a verdict and figures."""
+    text = HEAD.format(
+        command=command,
+        date=datetime.date.today().isoformat(),
+        kernel=platform.release().split("-")[0],
+        processors=os.cpu_count(),
+        minutes=max(1, seconds / 60),
+    )
+    names = [f"{server.name} {server.version()}" for server in servers]
+    text += "\n## Who comes to the goal\n\n| goal | " + " | ".join(names) + " |\n|---" * 1 + "|---" * len(names) + "|\n"
+    for name, goal, cells in rows:
+        marks = [{True: "yes", False: "**no**", None: "–"}[verdict] for verdict, _ in cells]
+        text += f"| {name}: {goal} | " + " | ".join(marks) + " |\n"
+    reached = [sum(cells[nth][0] is True for _, _, cells in rows) for nth in range(len(names))]
+    asked = [sum(cells[nth][0] is not None for _, _, cells in rows) for nth in range(len(names))]
+    text += "| reached | " + " | ".join(f"{got} of {of}" for got, of in zip(reached, asked)) + " |\n"
+    text += "\n## The figures\n"
+    for name, goal, cells in rows:
+        text += f"\n**{name}.** Goal: {goal}.\n\n| server | | |\n|---|---|---|\n"
+        for server, (verdict, figures) in zip(names, cells):
+            text += f"| {server} | {cell(verdict, '').rstrip(': ')} | {figures} |\n"
+    return text
