@@ -6,7 +6,7 @@ _default:
 # what CI runs first: format, lints, docs, tests
 check:
     cargo fmt --all --check
-    cargo clippy --all-targets -- -D warnings
+    cargo clippy --all-targets --features failpoints -- -D warnings
     RUSTDOCFLAGS="-D warnings" cargo doc --no-deps --document-private-items
     cargo test
 

@@ -262,13 +262,13 @@ impl Daemon {
                 Sign::Stalled { name, silence, connection } => {
                     let at = connection.map_or_else(String::new, |id| format!(", at connection {id}"));
                     log::warn!(
-                        "{name} gives no sign of life for {:.1} s{at}; until it does, others get what is new, and the \
-                         watchdog is not fed",
+                        "the thread {name} does not answer; the watchdog is not fed until it does, and new connections go \
+                         to others (silent for {:.1} s{at})",
                         silence.as_secs_f64()
                     );
                 }
                 Sign::Back { name, silence } => {
-                    log::info!("{name} gives signs of life again, after {:.1} s", silence.as_secs_f64());
+                    log::info!("the thread {name} answers again, after {:.1} s", silence.as_secs_f64());
                 }
             }
         }

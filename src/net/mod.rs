@@ -10,7 +10,7 @@
 //! - [`poll`], [`bell`]: what these threads sleep in, and what wakes them; [`system`]: as much of it as a worker needs
 //! - [`admission`], [`orders`], [`errands`], [`pulse`]: what they share: places, orders, questions, signs of life
 //! - [`intake`]: the way from those who bring connections to the workers
-//! - [`entrance`], [`reception`]: who is let in, and what becomes of those who are not
+//! - [`entrance`], `reception`: who is let in, and what becomes of those who are not
 //! - [`links`]: the thread that dials peers
 //! - [`access`]: what of connections stands in the log
 //! - [`descriptors`]: the limit of open files

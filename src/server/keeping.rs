@@ -25,7 +25,7 @@ pub(super) fn keep(mut worker: Worker, name: &str, events: &Sender<Event>) -> io
         let lost = worker.recover();
         let rest = rests.next(worker.now());
         log::error!(
-            "{name} panicked, and {lost} connections were lost with it; it rests for {} s, and then goes on",
+            "{name} panicked; connections lost with it: {lost}; it rests for {} s, and then goes on",
             rest.as_secs()
         );
         // nobody listens once the server was dropped

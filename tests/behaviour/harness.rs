@@ -135,7 +135,7 @@ impl Drop for Daemon {
         assert_eq!(totals.accepted, totals.closed.iter().sum::<u64>(), "each connection ended once");
         assert_eq!(totals.open(), 0);
         server.join().unwrap();
-        let errors = ERRORS.lock().unwrap();
+        let errors = take_errors();
         assert!(errors.is_empty(), "logged as errors: {errors:?}");
     }
 }
@@ -197,8 +197,7 @@ pub fn told_of(listener: &str) -> Vec<String> {
     records.iter().filter(|(name, _)| name == listener).map(|(_, message)| message.clone()).collect()
 }
 
-/// Takes what was logged as an error, where a test expects it.
-#[allow(dead_code, reason = "tests/isolation alone orders faults")]
+/// Takes what was logged as an error.
 pub fn take_errors() -> Vec<String> {
     std::mem::take(&mut *ERRORS.lock().unwrap())
 }

@@ -1,10 +1,13 @@
 use crate::harness::{Client, Daemon, eventually, take_errors};
 use fail::FailScenario;
+use shoutd::server::{LinkState, Listener, Peer};
 use shoutd::session::EndReason;
 use std::io::{Read, Write};
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Barrier};
 use std::thread;
+use std::time::Duration;
 
 /// How many clients are served while a worker panics, and how many rounds each of them has.
 const CLIENTS: usize = 20;
@@ -97,7 +100,7 @@ fn a_worker_that_panics_under_load_loses_its_own_connections_and_goes_on_after_a
     }
     let worker = daemon.control().report().workers.swap_remove(0);
     assert!(worker.accepted > before && worker.panics == 1, "{worker:?}");
-    expect_errors("worker-0 panicked, and 10 connections were lost with it; it rests for 1 s", 1);
+    expect_errors("worker-0 panicked; connections lost with it: 10; it rests for 1 s", 1);
 }
 
 #[test]
@@ -112,7 +115,7 @@ fn while_a_worker_rests_new_connections_go_to_another() {
     }
     let workers = daemon.control().report().workers;
     assert_eq!(workers.iter().map(|worker| worker.accepted).collect::<Vec<_>>(), [0, 4]);
-    expect_errors("0 connections", 1);
+    expect_errors("lost with it: 0;", 1);
 }
 
 #[test]
@@ -130,8 +133,34 @@ fn who_waits_for_a_worker_that_rests_is_served_after_it_also_in_a_drain() {
             daemon.control().drain();
         }
         assert_eq!(client.rest(), b"HELLO");
-        expect_errors("0 connections", 1);
+        expect_errors("lost with it: 0;", 1);
     }
+}
+
+#[test]
+fn who_is_behind_the_one_that_a_worker_panics_over_is_served_after_the_rest() {
+    let _scenario = FailScenario::setup();
+    let daemon = Daemon::with(|plan| plan.workers(1));
+    let (held, release) = (Arc::new(Barrier::new(2)), AtomicBool::new(true));
+    let hold = Arc::clone(&held);
+    let fault = move || {
+        if release.swap(false, SeqCst) {
+            hold.wait();
+        }
+    };
+    fail::cfg_callback("turn", fault).unwrap();
+    daemon.control().ask_threads();
+    let mut clients: Vec<Client> = (0..3).map(|_| daemon.connect()).collect();
+    eventually("all wait in the mailbox", || daemon.control().report().workers[0].open == 3);
+    fail::cfg("welcome", "1*panic->off").unwrap();
+    held.wait();
+    let first = clients.remove(0);
+    assert!((&first.0).read(&mut [0]).is_err(), "it is reset");
+    for client in &mut clients {
+        client.send("hello").expect("HELLO");
+    }
+    assert_eq!(daemon.closed(EndReason::WorkerPanic), 1);
+    expect_errors("lost with it: 1;", 1);
 }
 
 #[test]
@@ -147,5 +176,38 @@ fn a_stop_does_not_wait_for_a_worker_that_rests() {
     daemon.control().stop();
     eventually("it ends", || daemon.server().running() == 0);
     assert_eq!(daemon.control().open(), 0, "its place is given back");
-    expect_errors("1 connections", 1);
+    expect_errors("lost with it: 1;", 1);
+}
+
+#[test]
+fn a_link_of_a_worker_that_panics_is_dialled_again_and_served_by_another() {
+    let _scenario = FailScenario::setup();
+    let somebody = TcpListener::bind("127.0.0.1:0").unwrap();
+    let daemon = Daemon::with(|plan| {
+        plan.workers(2);
+        let service = plan.service("default");
+        plan.settings.listeners.push(Listener::new("127.0.0.1:0".parse().unwrap(), service));
+        let mut peer = Peer::new("peer", somebody.local_addr().unwrap().to_string().parse().unwrap(), "default");
+        peer.retry.min = Duration::from_millis(5);
+        peer.retry.max = Duration::from_millis(20);
+        plan.settings.peers = vec![peer];
+    });
+    let linked = || {
+        let peer = daemon.control().peers().remove(0);
+        peer.linked.filter(|_| peer.state == LinkState::Linked)
+    };
+    let mut served_by = Vec::new();
+    for _ in 0..2 {
+        let mut link = Client(somebody.accept().unwrap().0);
+        link.send("hello").expect("HELLO");
+        eventually("it is a link", || linked().is_some());
+        let (worker, connection) = (linked().unwrap().worker, linked().unwrap().connection);
+        served_by.push(worker);
+        panic_once(["worker-0", "worker-1"][worker]);
+        daemon.control().ask_threads();
+        eventually("it is told of", || linked().is_none_or(|link| link.connection != connection));
+    }
+    assert!(served_by == [0, 1] || served_by == [1, 0], "{served_by:?}");
+    eventually("both are counted", || daemon.closed(EndReason::WorkerPanic) == 2);
+    expect_errors("lost with it: 1;", 2);
 }

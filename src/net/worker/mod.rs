@@ -9,6 +9,8 @@
 mod errands;
 mod gaps;
 mod link_end;
+mod obeying;
+mod overdue;
 mod recovery;
 
 use crate::deadlines::{Deadlines, Moment};
@@ -20,7 +22,7 @@ use crate::net::entrance::Refusal;
 use crate::net::errands::Errand;
 use crate::net::links::{Linkage, Told};
 use crate::net::mailbox::{Mailbox, Post};
-use crate::net::orders::{Drain, Orders};
+use crate::net::orders::Orders;
 use crate::net::plain;
 use crate::net::poll::{Interest, Poll};
 use crate::net::pulse::Pulse;
@@ -37,8 +39,6 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
-/// How often, at most, a connection is read before a deadline ends it.
-const LAST_READS: usize = 16;
 /// How many connections may wait for a worker.
 const MAILBOX: usize = 1024;
 /// How many errands may.
@@ -250,48 +250,6 @@ impl<S: System> Worker<S> {
         Ok(!(nobody_comes && self.mailbox.is_empty() && self.table.is_empty()))
     }
 
-    fn obey_drain(&mut self) {
-        let orders = Arc::clone(&self.orders);
-        if let Some((drain, deadline)) = orders.draining() {
-            if !self.draining {
-                self.draining = true;
-                self.begin_drain(drain);
-            }
-            if *deadline <= self.poll.now() {
-                self.end_all(EndReason::DrainDeadline);
-            }
-        }
-    }
-
-    /// Lets all connections be served as was said last.
-    fn renew_all(&mut self) {
-        let services = self.orders.services();
-        for service in &*services {
-            self.make_room(service);
-        }
-        // connections of a listener whose framing changed keep it; they share what that makes of the new one
-        let mut known: Vec<(Arc<Service>, Arc<Service>)> = Vec::new();
-        let keys: Vec<usize> = self.table.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            let Some(connection) = self.table.get_mut(key) else { continue };
-            let old = connection.session.shared_service();
-            let new = match known.iter().find(|(from, _)| Arc::ptr_eq(from, old)) {
-                Some((_, new)) => Arc::clone(new),
-                None => {
-                    // where the listener is gone, they are served as they were
-                    let Some(named) = services.iter().find(|service| service.name == old.name) else { continue };
-                    let new = old.renewed(named);
-                    known.push((Arc::clone(old), Arc::clone(&new)));
-                    new
-                }
-            };
-            let lacking = connection.session.lacks_context(&new);
-            let context = lacking.then(|| connection.stream.context(&connection.peer, &new.name, connection.id));
-            connection.session.handle_service(new, context.map(Box::new));
-            self.settle(key);
-        }
-    }
-
     /// Makes room for the reads of connections that are served so; there is never less, as others may
     /// still be served as before.
     fn make_room(&mut self, service: &Service) {
@@ -341,6 +299,7 @@ impl<S: System> Worker<S> {
             visit: arrival.visit,
             is_aside: arrival.refusal.is_some(),
         });
+        failpoint!("welcome");
         let Some(Connection { stream, session, .. }) = self.table.get_mut(key) else { return };
         if let Err(errno) = self.poll.add(stream, token(key, arrival.id), Interest::Read) {
             log::warn!("cannot watch a new connection: {}", plain(errno));
@@ -406,56 +365,6 @@ impl<S: System> Worker<S> {
             // nothing is reported then but an end in both directions
             Action::Wait => connection.session.handle_failure(EndReason::ClientReset),
             Action::ShutDown | Action::Close { .. } => {}
-        }
-        self.settle(key);
-    }
-
-    /// Ends what is overdue; who it is has more time, if the whole process `stood_still`.
-    fn handle_deadlines(&mut self, stood_still: bool) {
-        let now = self.poll.now();
-        while let Some(key) = self.deadlines.pop(now) {
-            let key = key as usize;
-            let Some(connection) = self.table.get_mut(key) else { continue };
-            connection.deadline = Moment::NEVER;
-            let token = token(key, connection.id);
-            if connection.session.poll_timeout() <= now {
-                self.catch_up(token);
-                if stood_still && let Some(connection) = self.table.get_mut(key).filter(|c| c.is_meant(token)) {
-                    connection.session.handle_gap(now);
-                }
-                self.handle_timeout(token);
-            } else {
-                self.settle(key);
-            }
-        }
-    }
-
-    /// Does what a connection can do before it is ended for not having done it: epoll may not have
-    /// come to it yet, and reports room to write only when there is much of it.
-    fn catch_up(&mut self, token: u64) {
-        let key = key_of(token);
-        let mut before = None;
-        for _ in 0..LAST_READS {
-            let can_do = |c: &&Connection<S::Stream>| c.is_meant(token) && c.session.poll_action() != Action::Wait;
-            let connection = self.table.get(key).filter(can_do);
-            let moved = connection.map(|c| (c.session.received(), c.session.sent()));
-            if moved.is_none() || moved == before {
-                return;
-            }
-            before = moved;
-            self.handle_event(token);
-        }
-    }
-
-    fn handle_timeout(&mut self, token: u64) {
-        let now = self.poll.now();
-        let key = key_of(token);
-        let Some(connection) = self.table.get_mut(key).filter(|c| c.is_meant(token)) else { return };
-        if connection.session.poll_timeout() <= now {
-            connection.session.handle_under_way(connection.stream.under_way(), now);
-            connection.session.handle_end_ahead(connection.stream.has_ended());
-            let answer = connection.session.handle_timeout(&mut self.desk, now);
-            answer_with(&connection.stream, &mut connection.session, answer, self.number);
         }
         self.settle(key);
     }
@@ -528,29 +437,6 @@ impl<S: System> Worker<S> {
             self.admission.leave_aside();
         } else {
             self.admission.leave();
-        }
-    }
-
-    fn begin_drain(&mut self, drain: &Drain) {
-        let now = self.poll.now();
-        let keys: Vec<usize> = self.table.iter().map(|(key, _)| key).collect();
-        let count = u32::try_from(keys.len()).unwrap_or(u32::MAX).max(1);
-        for (nth, key) in (0u32..).zip(keys) {
-            let from = now.after(drain.spread / count * nth);
-            if let Some(connection) = self.table.get_mut(key) {
-                connection.session.handle_drain(from, drain.idle);
-            }
-            self.settle(key);
-        }
-    }
-
-    fn end_all(&mut self, reason: EndReason) {
-        let keys: Vec<usize> = self.table.iter().map(|(key, _)| key).collect();
-        for key in keys {
-            if let Some(connection) = self.table.get_mut(key) {
-                connection.session.handle_stop(reason);
-            }
-            self.settle(key);
         }
     }
 }
