@@ -16,10 +16,10 @@ pub struct Rate {
 }
 
 impl Rate {
-    /// `amount` in each `period`, which counts in whole milliseconds, from 1 to 2^32 - 1.
+    /// `amount` in each `period`, which counts in whole milliseconds, from 1 to an hour's.
     #[must_use]
     pub fn new(amount: NonZero<u32>, period: Duration) -> Rate {
-        let millis = u32::try_from(period.as_millis()).unwrap_or(u32::MAX);
+        let millis = u32::try_from(period.as_millis()).unwrap_or(u32::MAX).min(HOUR);
         Rate { amount, period: NonZero::new(millis).unwrap_or(NonZero::<u32>::MIN) }
     }
 
@@ -35,28 +35,40 @@ impl Rate {
         Duration::from_millis(u64::from(self.period.get()))
     }
 
-    fn per_period(self) -> i64 {
-        i64::from(self.amount.get())
-    }
-
-    /// A full bucket.
+    /// A full bucket, in parts.
     fn whole(self) -> i64 {
-        self.per_period().saturating_mul(self.token())
+        parts(self.amount.get().into())
     }
 
-    /// A token in the unit that a bucket counts in, so that each millisecond brings a whole number of them.
-    fn token(self) -> i64 {
-        i64::from(self.period.get())
+    /// How many parts come back in so many milliseconds.
+    fn in_millis(self, millis: u128) -> i64 {
+        let parts = u128::from(self.amount.get()) * u128::from(PARTS) * millis / u128::from(self.period.get());
+        i64::try_from(parts).unwrap_or(i64::MAX)
     }
+
+    /// How many milliseconds it takes until so many parts have come back.
+    fn millis_of(self, parts: i64) -> u64 {
+        let millis = u128::from(parts.max(0).unsigned_abs()) * u128::from(self.period.get());
+        let millis = millis.div_ceil(u128::from(self.amount.get()) * u128::from(PARTS));
+        u64::try_from(millis).unwrap_or(u64::MAX)
+    }
+}
+
+/// The parts of each one that buckets count in: of any rate's period, each millisecond brings a whole number.
+const PARTS: u32 = 3_600_000;
+/// The milliseconds of an hour, the longest period.
+const HOUR: u32 = PARTS;
+
+fn parts(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX).saturating_mul(PARTS.into())
 }
 
 /// What somebody has used of a rate.
 ///
-/// Counted in tokens divided by the milliseconds of the period. Whoever asks names the rate, so that
-/// another one holds from that moment on.
+/// Whoever asks names the rate, so that another one holds from that moment on, for what was used before, too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Bucket {
-    /// What was used and has not come back.
+    /// What was used and has not come back, in parts of one.
     used: i64,
     at: Moment,
 }
@@ -73,28 +85,26 @@ impl Bucket {
     #[must_use]
     pub fn available(&self, rate: Rate, now: Moment) -> u32 {
         let left = rate.whole().saturating_sub(self.used_at(rate, now));
-        u32::try_from(left.max(0) / rate.token()).unwrap_or(u32::MAX)
+        u32::try_from(left.max(0) / i64::from(PARTS)).unwrap_or(u32::MAX)
     }
 
     /// Uses `count`, also where that is more than there are: then they are owed.
     pub fn take(&mut self, rate: Rate, count: u64, now: Moment) {
-        let count = i64::try_from(count).unwrap_or(i64::MAX);
-        self.used = self.used_at(rate, now).saturating_add(count.saturating_mul(rate.token()));
-        self.at = now;
+        self.used = self.used_at(rate, now).saturating_add(parts(count));
+        // the turns of threads begin at different times
+        self.at = self.at.max(now);
     }
 
     /// When `count`, at most a period's, may be used.
     #[must_use]
     pub fn ready(&self, rate: Rate, count: u32, now: Moment) -> Moment {
-        let wanted = i64::from(count).min(rate.per_period()).saturating_mul(rate.token());
+        let wanted = parts(count.into()).min(rate.whole());
         let lacking = self.used_at(rate, now).saturating_add(wanted).saturating_sub(rate.whole());
-        let millis = lacking.max(0).unsigned_abs().div_ceil(rate.per_period().unsigned_abs());
-        now.after(Duration::from_millis(millis))
+        now.after(Duration::from_millis(rate.millis_of(lacking)))
     }
 
     fn used_at(&self, rate: Rate, now: Moment) -> i64 {
-        let millis = i64::try_from(now.since(self.at).as_millis()).unwrap_or(i64::MAX);
-        self.used.saturating_sub(millis.saturating_mul(rate.per_period())).max(0)
+        self.used.saturating_sub(rate.in_millis(now.since(self.at).as_millis())).max(0)
     }
 }
 
@@ -129,6 +139,33 @@ mod tests {
         assert_eq!(bucket.ready(rate, 1, at(1000)), at(31_000));
         assert_eq!(bucket.ready(rate, 6, at(1000)), at(81_000));
         assert_eq!(bucket.ready(rate, 99, at(1000)), at(81_000), "more than a period's never comes");
+    }
+
+    /// With tokens counted in the period's own parts, ten an hour were ten thousand seconds' worth of ten a second.
+    #[test]
+    fn what_was_used_of_one_rate_is_as_much_of_another() {
+        let mut bucket = Bucket::default();
+        bucket.take(rate(3, 3600), 3, at(0));
+        assert_eq!(bucket.ready(rate(3, 3600), 1, at(0)), at(1_200_000));
+        assert_eq!(bucket.ready(rate(100, 1), 1, at(0)), at(0));
+        bucket.take(rate(10, 3600), 9, at(0));
+        assert_eq!(bucket.ready(rate(10, 1), 1, at(0)), at(300));
+    }
+
+    /// A thread whose turn began earlier gave the time between back once more.
+    #[test]
+    fn a_moment_that_lies_behind_gives_nothing_back_twice() {
+        let mut bucket = Bucket::default();
+        let mut taken = 0;
+        for millis in 1..1000 {
+            for now in [at(20 + millis), at(millis)] {
+                while bucket.available(rate(1000, 1), now) > 0 {
+                    bucket.take(rate(1000, 1), 1, now);
+                    taken += 1;
+                }
+            }
+        }
+        assert!(taken <= 2020, "{taken}");
     }
 
     #[test]

@@ -130,11 +130,13 @@ impl Entrance {
     }
 }
 
-/// Whether a stranger is to be refused: nobody while half of the places are free, all when none is.
+/// Whether a stranger is to be refused: nobody while half of the places are free, everybody for the last one of
+/// three or more.
 fn is_unlucky(admission: &Admission, chance: &mut Rng) -> bool {
-    let (open, max) = (admission.open(), admission.max());
+    // it has a place itself already
+    let (open, max) = (admission.open().saturating_sub(1), admission.max());
     let half = max / 2;
-    open > half && chance.usize(0..(max - half).max(1)) < open - half
+    open > half && chance.usize(0..max.saturating_sub(half + 1).max(1)) < open - half
 }
 
 /// The source of a connection, and its name for people.
@@ -189,9 +191,11 @@ mod tests {
             }
             (0..1000).filter(|_| is_unlucky(&admission, &mut chance)).count()
         };
-        assert_eq!(refused_at(50), 0);
-        let (some, many) = (refused_at(60), refused_at(90));
+        assert_eq!(refused_at(51), 0);
+        let (some, many) = (refused_at(61), refused_at(91));
         assert!((150..250).contains(&some) && (750..850).contains(&many), "{some} {many}");
-        assert_eq!(refused_at(100), 1000);
+        assert_eq!(refused_at(100), 1000, "the last place is for those who are known");
+        let only = Admission::new(1, Arc::new(Bell::new().unwrap()));
+        assert!(only.enter() && !is_unlucky(&only, &mut chance), "the only place is for a stranger, too");
     }
 }

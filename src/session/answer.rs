@@ -133,9 +133,10 @@ impl Session {
         {
             let is_last = piece.is_last();
             allowed -= u64::from(is_last);
+            count += u64::from(is_last);
             match piece {
                 Piece::Message { body, ending, cut_off } => {
-                    (begun, count) = (None, count + 1);
+                    begun = None;
                     let body = if cut_off { transform::without_half_a_character(body) } else { body };
                     if self.hears(body, now) {
                         continue;

@@ -169,7 +169,8 @@ impl Session {
     /// How many bytes the next read should ask for.
     #[must_use]
     pub fn read_size(&self) -> usize {
-        (self.read_size as usize).min(self.service.limits.rates.longest_read())
+        let longest = self.rates().map_or(usize::MAX, Rates::longest_read);
+        (self.read_size as usize).min(longest)
     }
 
     /// When the connection was opened.
@@ -322,9 +323,7 @@ impl Session {
         self.moved = now;
         let (before, worker) = (self.messages, desk.worker());
         let answer = self.answer(&mut [], self.stage == Stage::Answering, desk, now);
-        if self.stage == Stage::Open {
-            self.spend(0, self.messages - before, worker, now);
-        }
+        self.spend(0, self.messages - before, worker, now);
         if self.stage == Stage::Answering { answer } else { self.mind_answer(answer, self.messages - before, now) }
     }
 
@@ -395,7 +394,9 @@ impl Session {
         self.end = Some(reason);
         self.stage = Stage::Answering;
         self.send_held_back();
+        let (before, worker) = (self.messages, desk.worker());
         let answer = self.answer(&mut [], true, desk, now);
+        self.spend(0, self.messages - before, worker, now);
         self.behind_unsent(answer)
     }
 

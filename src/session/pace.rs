@@ -3,7 +3,7 @@
 //!
 //! Links to peers are not held to any rate, and neither is who is to be served to the end.
 
-use super::{EndReason, Session};
+use super::{Desk, EndReason, Session, Stage};
 use crate::deadlines::Moment;
 use crate::rates::{Bucket, Rate};
 use crate::sources::{Shared, Usage};
@@ -33,7 +33,7 @@ impl Rates {
         self.source_messages.is_some() || self.source_bytes.is_some()
     }
 
-    /// How many bytes a read may ask for, so that what is owed after it is waited for no longer than a period.
+    /// How many bytes a read may ask for, so that it owes no more than a period's.
     pub(super) fn longest_read(&self) -> usize {
         let least = [self.bytes, self.source_bytes].into_iter().flatten().map(Rate::amount).min();
         least.and_then(|least| usize::try_from(least).ok()).unwrap_or(usize::MAX)
@@ -65,14 +65,17 @@ enum Kind {
 pub(super) struct Pace {
     own: Usage,
     shared: Option<Arc<Shared>>,
+    /// Messages and bytes that were used before they came: who waits has its turn, however many wait with it.
+    reserved: (u64, u64),
     /// Until when nothing more is read or answered.
-    pub(super) until: Option<Moment>,
+    until: Option<Moment>,
 }
 
 impl Session {
     /// Takes what all connections of its source use together.
-    pub fn handle_source(&mut self, shared: Arc<Shared>) {
+    pub fn handle_source(&mut self, shared: Arc<Shared>, desk: &Desk, now: Moment) {
         self.held().pace.get_or_insert_default().shared = Some(shared);
+        self.wait_for_rates(desk.worker(), now);
     }
 
     /// Whether it waits for its rates.
@@ -84,12 +87,22 @@ impl Session {
         self.held.as_ref()?.pace.as_ref()?.until
     }
 
+    /// The rates that it is held to: none, where it is a link, or to be served to the end.
+    pub(super) fn rates(&self) -> Option<&Rates> {
+        let rates = Some(&self.service.limits.rates).filter(|rates| rates.is_any())?;
+        let is_draining = |(.., reason): &(_, _, EndReason)| *reason == EndReason::Drained;
+        let held = self.held.as_ref();
+        let is_exempt =
+            held.is_some_and(|held| held.dialogue.is_some() || held.drain.as_ref().is_some_and(is_draining));
+        (!is_exempt).then_some(rates)
+    }
+
     /// How many messages may be answered at once.
     pub(super) fn messages_allowed(&mut self, now: Moment) -> u64 {
         let mut allowed = u64::MAX;
-        self.with_rates(|rate, bucket, kind| {
+        self.with_rates(|rate, bucket, kind, reserved| {
             if kind == Kind::Messages {
-                allowed = allowed.min(bucket.available(rate, now).into());
+                allowed = allowed.min(reserved.saturating_add(bucket.available(rate, now).into()));
             }
         });
         allowed
@@ -97,15 +110,34 @@ impl Session {
 
     /// Takes that so many bytes came, and messages were answered; what comes next waits if that was too much.
     pub(super) fn spend(&mut self, bytes: usize, messages: u64, worker: usize, now: Moment) {
-        let mut until = now;
-        self.with_rates(|rate, bucket, kind| {
-            bucket.take(rate, if kind == Kind::Bytes { bytes as u64 } else { messages }, now);
-            until = until.max(bucket.ready(rate, 1, now));
+        let bytes = bytes as u64;
+        self.with_rates(|rate, bucket, kind, reserved| {
+            let used = if kind == Kind::Bytes { bytes } else { messages };
+            bucket.take(rate, used.saturating_sub(reserved), now);
         });
-        if until > now {
-            self.held().pace.get_or_insert_default().until = Some(until);
-            self.service.tally.of(worker).slowed.add(1);
+        if let Some(pace) = self.held.as_mut().and_then(|held| held.pace.as_mut()) {
+            let (before_messages, before_bytes) = pace.reserved;
+            pace.reserved = (before_messages.saturating_sub(messages), before_bytes.saturating_sub(bytes));
         }
+        self.wait_for_rates(worker, now);
+    }
+
+    /// Waits for what is used up, and takes one of it in advance.
+    fn wait_for_rates(&mut self, worker: usize, now: Moment) {
+        let mut until = now;
+        self.with_rates(|rate, bucket, _, reserved| {
+            if reserved == 0 {
+                until = until.max(bucket.ready(rate, 1, now));
+            }
+        });
+        // whoever has ended, or is ended, says no more
+        if until <= now || self.stage != Stage::Open {
+            return;
+        }
+        self.with_rates(|rate, bucket, _, reserved| bucket.take(rate, 1_u64.saturating_sub(reserved), now));
+        let pace = self.held().pace.get_or_insert_default();
+        (pace.reserved, pace.until) = ((1, 1), Some(until));
+        self.service.tally.of(worker).slowed.add(1);
     }
 
     /// Lets it go on at once.
@@ -124,19 +156,16 @@ impl Session {
         }
     }
 
-    /// Calls `each` with each rate that holds, and what was used of it.
-    fn with_rates(&mut self, mut each: impl FnMut(Rate, &mut Bucket, Kind)) {
-        let is_draining = |(.., reason): &(_, _, EndReason)| *reason == EndReason::Drained;
-        let is_exempt = self.dialogue().is_some()
-            || self.held.as_ref().and_then(|held| held.drain.as_ref()).is_some_and(is_draining);
-        if !self.service.limits.rates.is_any() || is_exempt {
+    /// Calls `each` with each rate that holds, what was used of it, and how many were reserved.
+    fn with_rates(&mut self, mut each: impl FnMut(Rate, &mut Bucket, Kind, u64)) {
+        if self.rates().is_none() {
             return;
         }
         let service = Arc::clone(&self.service);
-        let Pace { own, shared, .. } = &mut **self.held().pace.get_or_insert_default();
+        let Pace { own, shared, reserved: (messages, bytes), .. } = &mut **self.held().pace.get_or_insert_default();
         let mut shared = shared.as_ref().map(|shared| shared.lock());
         for (rate, bucket, kind) in service.limits.rates.each(own, shared.as_deref_mut()) {
-            each(rate, bucket, kind);
+            each(rate, bucket, kind, if kind == Kind::Messages { *messages } else { *bytes });
         }
     }
 }
@@ -145,7 +174,7 @@ impl Session {
 mod tests {
     use super::super::tests::{START, answer, at, session};
     use super::*;
-    use crate::session::{Action, Desk, Limits};
+    use crate::session::{Action, Limits};
     use crate::sources::{PerSource, Source, Sources};
     use crate::transform::InvalidUtf8;
     use std::num::NonZero;
@@ -200,7 +229,7 @@ mod tests {
         let visits = [1, 1, 2].map(visit);
         let [mut first, mut second, mut other] = visits.each_ref().map(|visit| {
             let mut session = under("stream", &rates);
-            session.handle_source(Arc::clone(visit.shared()));
+            session.handle_source(Arc::clone(visit.shared()), &Desk::default(), START);
             session
         });
         assert_eq!(answer(&mut first, b"a", START), "A");
@@ -208,6 +237,58 @@ mod tests {
         assert_eq!((first.poll_action(), second.poll_action()), (Action::Read, Action::Wait));
         assert_eq!(answer(&mut other, b"c", START), "C");
         assert_eq!(other.poll_action(), Action::Read);
+    }
+
+    /// All who waited were ready at the same moment, and whoever was looked at first had everything, for ever.
+    #[test]
+    fn of_many_that_wait_each_has_its_turn() {
+        let rates = Rates { source_messages: rate(10), ..Rates::default() };
+        let sources = Arc::<Sources>::default();
+        let visits = [(); 4].map(|()| sources.enter(Source(1), &PerSource::default(), START).unwrap());
+        let mut all = visits.each_ref().map(|visit| {
+            let mut session = under("line", &rates);
+            session.handle_source(Arc::clone(visit.shared()), &Desk::default(), START);
+            session
+        });
+        let mut answered = [0; 4];
+        // three say much at once, the last one line at a time
+        for (nth, session) in all.iter_mut().enumerate() {
+            answered[nth] += answer(session, &b"a\n".repeat(if nth < 3 { 300 } else { 1 }), START).len() / 2;
+        }
+        let mut desk = Desk::default();
+        for millis in 0..8_000 {
+            for (nth, session) in all.iter_mut().enumerate() {
+                session.handle_timeout(&mut desk, at(millis));
+                let text = match session.poll_action() {
+                    Action::Answer => session.handle_writable(&mut desk, at(millis)).to_vec(),
+                    Action::Read if nth == 3 => {
+                        session.handle_input(&mut b"b\n".to_vec(), &mut desk, at(millis)).to_vec()
+                    }
+                    _ => continue,
+                };
+                session.handle_answered(&text, text.len());
+                answered[nth] += text.len() / 2;
+            }
+        }
+        assert!(answered.iter().all(|count| (15..35).contains(count)), "{answered:?}");
+        assert!(answered.iter().sum::<usize>() <= 91, "{answered:?}");
+    }
+
+    /// What was owed was looked at after a read only, and who came anew had one for nothing.
+    #[test]
+    fn who_comes_anew_waits_for_what_its_source_owes() {
+        let rates = Rates { source_bytes: rate(10), ..Rates::default() };
+        let sources = Arc::<Sources>::default();
+        let _stays = sources.enter(Source(1), &PerSource::default(), START).unwrap();
+        let mut come = |millis| {
+            let visit = sources.enter(Source(1), &PerSource::default(), at(millis)).unwrap();
+            let mut session = under("stream", &rates);
+            session.handle_source(Arc::clone(visit.shared()), &Desk::default(), at(millis));
+            session
+        };
+        assert_eq!(answer(&mut come(0), &[b'a'; 10], START).len(), 10);
+        let second = come(1);
+        assert_eq!((second.poll_action(), second.poll_timeout()), (Action::Wait, at(200)), "behind the first");
     }
 
     #[test]

@@ -285,7 +285,7 @@ impl<S: System> Worker<S> {
         if let Some(visit) = &arrival.visit
             && session.service().limits.rates.are_shared()
         {
-            session.handle_source(Arc::clone(visit.shared()));
+            session.handle_source(Arc::clone(visit.shared()), &self.desk, now);
         }
         // before more is done for it, so that a panic ends it as it does the others
         let key = self.table.insert(Connection {
