@@ -254,7 +254,7 @@ impl Connection {
         let until = self.begun_until();
         let Some(ideal) = &mut self.ideal else { return };
         if until <= before && !self.is_new && ideal.flush(before) {
-            self.moved = self.moved.max(until);
+            self.moved = self.moved.max(before);
         }
         assert_eq!(ideal.answer.len(), self.out.len(), "{}: it has more to say", self.id);
     }

@@ -35,7 +35,7 @@ const STEPS: usize = 3_000;
 /// How many connections there are at once.
 const CONNECTIONS: usize = 8;
 /// A worker that turns so often at one moment has nothing to do and does it again and again.
-const TURNS: usize = 2_000;
+const TURNS: usize = 10_000;
 const NAMES: [&str; 3] = ["a", "b", "c"];
 
 pub struct World {
