@@ -16,6 +16,11 @@ impl Counter {
         self.0.store(self.0.load(Relaxed).wrapping_add(n), Relaxed);
     }
 
+    /// Says how many there are; only the thread that owns the counter may.
+    pub fn set(&self, n: u64) {
+        self.0.store(n, Relaxed);
+    }
+
     /// What was counted so far.
     #[must_use]
     pub fn get(&self) -> u64 {
@@ -190,6 +195,8 @@ pub struct AcceptCounters {
     pub pauses: Counter,
     /// Connections closed at once because descriptors were out for long.
     pub shed: Counter,
+    /// Connections that wait until their source may have one more.
+    pub waiting: Counter,
 }
 
 /// Counts summed over threads.

@@ -36,7 +36,7 @@ pub(super) fn encode(reach: &Reach, requests: &Requests, openmetrics: bool) -> R
         started: reach.board.started,
         accept: {
             let accept = reach.control.accept_counters();
-            [accept.client_errors.get(), accept.pauses.get(), accept.shed.get()]
+            [accept.client_errors.get(), accept.pauses.get(), accept.shed.get(), accept.waiting.get()]
         },
         dropped: reach.log.dropped(),
         requests: requests.read(),
@@ -61,8 +61,8 @@ struct Scrape {
     peers: Vec<PeerReport>,
     now: Now,
     started: SystemTime,
-    /// Failed accepts, pauses, and clients sent away.
-    accept: [u64; 3],
+    /// Failed accepts, pauses, clients sent away, and those who wait.
+    accept: [u64; 4],
     /// Lines of the log.
     dropped: u64,
     /// Requests by status code.
@@ -117,12 +117,13 @@ impl Collector for Scrape {
         let help = "What the framing and the steps took of an answer";
         to.histograms("shoutd_transform", help, &listeners, |all| &all.transform_times)?;
 
-        let [errors, pauses, shed] = self.accept;
+        let [errors, pauses, shed, waiting] = self.accept;
         let by_reason = |word: &str, count| (vec![("reason", word.to_owned())], count);
         let totals = &self.report.totals;
         let refused = closed(totals).filter(|(reason, _)| EndReason::REFUSALS.contains(reason));
         let refused = refused.map(|(reason, count)| by_reason(reason.word(), count)).chain([by_reason("shed", shed)]);
         to.counters("shoutd_connections_refused", "Connections that were not served, by reason", None, refused)?;
+        to.gauge("shoutd_connections_waiting", "Those that wait until their source may have one more", waiting)?;
         to.counter("shoutd_accept_errors", "Failures of accept that were the client's or the network's", errors)?;
         to.counter("shoutd_accept_pauses", "Times that accepting paused for lack of descriptors or memory", pauses)?;
 

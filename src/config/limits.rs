@@ -53,7 +53,7 @@ pub(super) fn read(table: &Table<'_>) -> (Limits, entrance::Options) {
     (limits, entrance::Options { allow, deny, per_source, on_limit, early_refusal })
 }
 
-/// Minds limits that keep nobody out, or everybody.
+/// Minds lists of addresses that have no effect.
 pub(super) fn mind<'a>(
     entrance: &entrance::Options,
     mut addresses: impl Iterator<Item = &'a Address>,

@@ -132,7 +132,7 @@ impl Acceptor {
         for (token, door) in (0..).zip(&doors) {
             poll.add(&door.listening, token, Interest::Read)?;
         }
-        let reception = Reception::new(directory, intake.workers().len());
+        let reception = Reception::new(directory, Arc::clone(&counters), intake.workers().len());
         Ok(Acceptor {
             poll,
             doors,
@@ -172,7 +172,7 @@ impl Acceptor {
                 // whoever ordered it may have waited long enough
                 let _ = done.send(());
             }
-            if give_up.is_some_and(|deadline| self.is_open() || self.poll.now() >= deadline) {
+            if give_up.is_some_and(|deadline| self.is_empty() || self.poll.now() >= deadline) {
                 // closing a listener resets whoever waits in its backlog, so it comes last
                 self.doors.clear();
                 self.leaving.clear();
@@ -343,6 +343,11 @@ impl Acceptor {
 
     fn is_open(&self) -> bool {
         self.gate == Gate::Open
+    }
+
+    /// Whether nobody waits any more, in a backlog or here.
+    fn is_empty(&self) -> bool {
+        self.is_open() && self.reception.is_empty()
     }
 
     fn pause(&mut self, errno: Errno) {

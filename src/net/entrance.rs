@@ -101,21 +101,25 @@ impl Entrance {
         now: Moment,
         chance: &mut Rng,
     ) -> Verdict {
-        let Options { allow, deny, per_source, early_refusal, .. } = &self.options;
-        if let Peer::Tcp(address) = peer
-            && (deny.contain(address.ip()) || !(allow.is_empty() || allow.contain(address.ip())))
-        {
-            let line = format!("{} may not connect here", address.ip().to_canonical());
+        let is_stranger = || !self.sources.has_spoken(source_of(stream, peer).0);
+        if self.options.early_refusal && is_unlucky(admission, chance) && is_stranger() && !self.denies(peer) {
+            let line = "too many connections; try again later".to_owned();
+            return Verdict::Refuse(Refusal { reason: EndReason::RefusedEarly, line });
+        }
+        self.ask_again(stream, peer, now)
+    }
+
+    /// Whether a client may come in of which chance has decided before.
+    pub(super) fn ask_again(&self, stream: &Stream, peer: &Peer, now: Moment) -> Verdict {
+        if self.denies(peer) {
+            let line = format!("{} may not connect here", peer.host());
             return Verdict::Refuse(Refusal { reason: EndReason::Denied, line });
         }
         if !self.counts {
             return Verdict::Enter(None);
         }
         let (source, name) = source_of(stream, peer);
-        if *early_refusal && is_unlucky(admission, chance) && !self.sources.has_spoken(source) {
-            let line = "too many connections; try again later".to_owned();
-            return Verdict::Refuse(Refusal { reason: EndReason::RefusedEarly, line });
-        }
+        let per_source = &self.options.per_source;
         let excess = match self.sources.enter(source, per_source, now) {
             Ok(visit) => return Verdict::Enter(Some(Box::new(visit))),
             Err(excess) => excess,
@@ -127,6 +131,17 @@ impl Entrance {
             _ => format!("{name} connects too often; try again later"),
         };
         Verdict::Later(source, Refusal { reason: EndReason::LimitSource, line })
+    }
+
+    fn denies(&self, peer: &Peer) -> bool {
+        let Options { allow, deny, .. } = &self.options;
+        match peer {
+            Peer::Tcp(address) => {
+                let ip = address.ip();
+                deny.contain(ip) || !(allow.is_empty() || allow.contain(ip))
+            }
+            Peer::Unix => false,
+        }
     }
 }
 

@@ -31,7 +31,7 @@ pub mod mailbox;
 pub mod orders;
 pub mod poll;
 pub mod pulse;
-mod reception;
+pub mod reception;
 mod stopwatch;
 pub mod stream;
 mod sync;

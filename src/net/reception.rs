@@ -1,4 +1,5 @@
-//! What becomes of those who were accepted: they go to a worker, wait for their turn, or are sent away.
+//! What becomes of those who were accepted: they go to a worker, wait for their turn, or are sent away. Who waits takes
+//! no place from anybody.
 //!
 //! Who may come in is said at the entrance; to which worker they go, by the intake.
 
@@ -11,14 +12,16 @@ use super::throttle::Throttle;
 use super::worker::Arrival;
 use crate::deadlines::Moment;
 use crate::framing::Framing;
+use crate::metrics::AcceptCounters;
 use crate::session::EndReason;
 use crate::sources::Source;
 use fastrand::Rng;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// How many clients may wait for their turn, and how many of them from one source.
-const WAITING: (usize, usize) = (256, 16);
+/// How many clients may wait for their turn, on descriptors beside those of the others; and how many of them from one
+/// source.
+pub const WAITING: (usize, usize) = (256, 16);
 /// How soon it is seen that one of them may come in.
 const WAIT_RETRY: Duration = Duration::from_millis(50);
 /// How many refusals for each reason are logged in a second.
@@ -28,6 +31,7 @@ const LINES: u32 = 1;
 #[derive(Debug)]
 pub(super) struct Reception {
     directory: Arc<Directory>,
+    counters: Arc<AcceptCounters>,
     /// The sheet that the accepting thread counts on.
     sheet: usize,
     waiting: Vec<Waiting>,
@@ -44,9 +48,9 @@ struct Waiting {
 }
 
 impl Reception {
-    pub(super) fn new(directory: Arc<Directory>, sheet: usize) -> Reception {
+    pub(super) fn new(directory: Arc<Directory>, counters: Arc<AcceptCounters>, sheet: usize) -> Reception {
         let throttles = std::array::from_fn(|_| Throttle::new(LINES));
-        Reception { directory, sheet, waiting: Vec::new(), chance: Rng::new(), throttles }
+        Reception { directory, counters, sheet, waiting: Vec::new(), chance: Rng::new(), throttles }
     }
 
     /// Receives a connection that was accepted at `door` and has taken a place; gives what is to go to a
@@ -70,7 +74,9 @@ impl Reception {
         match door.entrance.ask(&arrival.stream, &arrival.peer, admission, now, &mut self.chance) {
             Verdict::Enter(visit) => Some(Arrival { visit, ..arrival }),
             Verdict::Later(source, _) if door.entrance.on_limit() == OnLimit::Wait && self.has_room(source) => {
+                admission.leave();
                 self.waiting.push(Waiting { source, entrance: Arc::clone(&door.entrance), arrival });
+                self.counters.waiting.set(self.waiting.len() as u64);
                 None
             }
             Verdict::Later(_, refusal) | Verdict::Refuse(refusal) => {
@@ -79,23 +85,48 @@ impl Reception {
         }
     }
 
-    /// One of those who wait that may come in now; `anyway`, one of all of them.
+    /// One of those who wait that has a place now, and may come in or is to be told that it may not; `anyway`, one that
+    /// may come in but for its source.
     pub(super) fn next(&mut self, anyway: bool, admission: &Admission, now: Moment) -> Option<Arrival> {
-        for nth in 0..self.waiting.len() {
-            let Some(Waiting { entrance, arrival, .. }) = self.waiting.get(nth) else { break };
-            let verdict = entrance.ask(&arrival.stream, &arrival.peer, admission, now, &mut self.chance);
-            let visit = match verdict {
-                Verdict::Enter(visit) => visit,
-                _ if anyway => None,
-                Verdict::Later(..) => continue,
-                Verdict::Refuse(refusal) => {
-                    let Waiting { entrance, arrival, .. } = self.waiting.remove(nth);
-                    return self.refuse(arrival, refusal, entrance.on_limit(), admission, now);
+        let mut nth = 0;
+        while let Some(Waiting { entrance, arrival, .. }) = self.waiting.get(nth) {
+            if arrival.stream.is_gone() {
+                let gone = self.take(nth);
+                self.count(&gone, EndReason::ClientFin);
+                continue;
+            }
+            if !admission.enter() {
+                return None;
+            }
+            let (verdict, on_limit) = (entrance.ask_again(&arrival.stream, &arrival.peer, now), entrance.on_limit());
+            match verdict {
+                Verdict::Enter(visit) => return Some(Arrival { visit, ..self.take(nth) }),
+                Verdict::Later(..) if anyway => return Some(self.take(nth)),
+                Verdict::Later(..) if on_limit == OnLimit::Wait => {
+                    admission.leave();
+                    nth += 1;
                 }
-            };
-            return Some(Arrival { visit, ..self.waiting.remove(nth).arrival });
+                Verdict::Later(_, refusal) | Verdict::Refuse(refusal) => {
+                    let arrival = self.take(nth);
+                    let told = self.refuse(arrival, refusal, on_limit, admission, now);
+                    if told.is_some() {
+                        return told;
+                    }
+                }
+            }
         }
         None
+    }
+
+    fn take(&mut self, nth: usize) -> Arrival {
+        let arrival = self.waiting.remove(nth).arrival;
+        self.counters.waiting.set(self.waiting.len() as u64);
+        arrival
+    }
+
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// When to look for those who wait, if nobody rings before.
@@ -138,13 +169,18 @@ impl Reception {
             return Some(Arrival { refusal: Some(Box::new(refusal)), ..arrival });
         }
         admission.leave();
-        let sheet = arrival.service.tally.of(self.sheet);
-        sheet.accepted.add(1);
-        if let Some(counter) = sheet.closed.get(refusal.reason as usize) {
-            counter.add(1);
-        }
+        self.count(&arrival, refusal.reason);
         arrival.stream.reset_on_close();
         None
+    }
+
+    /// Counts a connection that no worker has seen, and that has ended.
+    fn count(&self, arrival: &Arrival, reason: EndReason) {
+        let sheet = arrival.service.tally.of(self.sheet);
+        sheet.accepted.add(1);
+        if let Some(counter) = sheet.closed.get(reason as usize) {
+            counter.add(1);
+        }
     }
 
     fn tell(&mut self, arrival: &Arrival, refusal: &Refusal, now: Moment) {

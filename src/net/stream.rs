@@ -33,6 +33,15 @@ impl Peer {
             IpAddr::V6(_) => Peer::Tcp(address),
         }
     }
+
+    /// Its address without the port.
+    #[must_use]
+    pub fn host(&self) -> String {
+        match self {
+            Peer::Tcp(address) => address.ip().to_string(),
+            Peer::Unix => self.to_string(),
+        }
+    }
 }
 
 impl fmt::Display for Peer {
@@ -133,6 +142,15 @@ impl Stream {
         // it fails when the system is short of memory; then it is as if nothing were known
         let found = rustix::event::poll(&mut asked, Some(&Timespec::default()));
         found.is_ok_and(|found| found > 0)
+    }
+
+    /// Whether the other end has ended, or is lost, and there is nothing of it to read.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        match retry(|| rustix::net::recv(&self.socket, &mut [0_u8; 1][..], RecvFlags::PEEK)) {
+            Ok((_, len)) => len == 0,
+            Err(errno) => errno != Errno::AGAIN,
+        }
     }
 
     /// Sends FIN behind what was written.

@@ -8,10 +8,10 @@ use super::settings::{self, Listener, Refused, Settings};
 use crate::metrics::Tally;
 use crate::net::acceptor::Door;
 use crate::net::address::{Address, Local};
-use crate::net::entrance::Entrance;
+use crate::net::entrance::{Entrance, OnLimit};
 use crate::net::links::{Peering, SourcePort};
 use crate::net::listener::{self, Listening, Origin, Pool};
-use crate::net::{descriptors, plain};
+use crate::net::{descriptors, plain, reception};
 use crate::session::Service;
 use crate::sources::Sources;
 use std::num::NonZero;
@@ -159,7 +159,10 @@ fn places(settings: &Settings, workers: usize) -> Result<usize, Refused> {
     // a name may stand for two addresses, and each thread has an epoll and a bell
     let listeners: usize = settings.listeners.iter().map(|listener| 2 * listener.addresses.len()).sum();
     // a link that is made while there is one already, and the loops of the acceptor and of the links
-    let reserve = RESERVE.max(SPARE + listeners + 2 * (workers + 2)) + 2 * settings.peers.len();
+    let waits = settings.listeners.iter().any(|listener| listener.entrance.on_limit == OnLimit::Wait);
+    let reserve = RESERVE.max(SPARE + listeners + 2 * (workers + 2))
+        + 2 * settings.peers.len()
+        + if waits { reception::WAITING.0 } else { 0 };
     match (files.saturating_sub(reserve), settings.max_connections.map(NonZero::get)) {
         (0, _) => Err(Refused::NoConnections { files }),
         (allowed, Some(asked)) if asked > allowed => Err(Refused::TooManyConnections { asked, allowed }),

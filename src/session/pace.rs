@@ -280,7 +280,7 @@ mod tests {
         let rates = Rates { source_bytes: rate(10), ..Rates::default() };
         let sources = Arc::<Sources>::default();
         let _stays = sources.enter(Source(1), &PerSource::default(), START).unwrap();
-        let mut come = |millis| {
+        let come = |millis| {
             let visit = sources.enter(Source(1), &PerSource::default(), at(millis)).unwrap();
             let mut session = under("stream", &rates);
             session.handle_source(Arc::clone(visit.shared()), &Desk::default(), at(millis));

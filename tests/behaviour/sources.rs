@@ -137,6 +137,31 @@ fn with_wait_they_are_served_when_their_source_may_have_one_more() {
     assert_eq!(daemon.closed(EndReason::LimitSource), 0);
 }
 
+/// Those who waited had a place each, so that one source kept all others out; and the dead among them were kept, too.
+#[test]
+fn who_waits_takes_no_place_and_who_goes_meanwhile_is_forgotten() {
+    let daemon = Daemon::with(|plan| {
+        plan.settings.max_connections = NonZero::new(3);
+        plan.entrance.per_source.connections = Some(1);
+        plan.entrance.on_limit = OnLimit::Wait;
+    });
+    let waiting = || daemon.control().accept_counters().waiting.get();
+    let mut first = from("127.0.0.1", &daemon);
+    first.send("hello").expect("HELLO");
+    let gone: Vec<_> = (0..16).map(|_| from("127.0.0.1", &daemon)).collect();
+    eventually("they wait", || waiting() == 16);
+    for source in ["127.0.0.2", "127.0.0.3"] {
+        from(source, &daemon).send("other").expect("OTHER");
+    }
+    drop(gone);
+    eventually("they are gone", || waiting() == 0);
+    let mut stays = from("127.0.0.1", &daemon);
+    stays.send("me").finish();
+    eventually("it waits", || waiting() == 1);
+    drop(first);
+    assert_eq!(stays.rest(), b"ME");
+}
+
 #[test]
 fn who_waits_when_the_daemon_stops_is_served() {
     let daemon = Daemon::with(|plan| {
@@ -147,7 +172,7 @@ fn who_waits_when_the_daemon_stops_is_served() {
     first.send("hello").expect("HELLO");
     let mut second = from("127.0.0.1", &daemon);
     second.send("last").finish();
-    eventually("it waits", || daemon.control().open() == 2);
+    eventually("it waits", || daemon.control().accept_counters().waiting.get() == 1);
     daemon.control().drain();
     assert_eq!(second.rest(), b"LAST");
 }

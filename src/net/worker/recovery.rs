@@ -20,15 +20,18 @@ impl<S: System> Worker<S> {
         self.deadlines = Deadlines::default();
         self.input = vec![0; self.input.len()];
         let keys: Vec<usize> = self.table.iter().map(|(key, _)| key).collect();
+        let mut lost = 0;
         for key in &keys {
             if let Some(connection) = self.table.get_mut(*key) {
+                // some were about to end anyway
+                lost += usize::from(connection.session.end_reason().is_none());
                 connection.session.handle_stop(EndReason::WorkerPanic);
             }
             // that closes the socket, too, so that epoll has nothing left of it
             self.close(*key, true);
         }
         self.table = Slab::new();
-        keys.len()
+        lost
     }
 
     /// Does nothing for so long but give signs of life. It ends before when all is to end, or when nobody waits
