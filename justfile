@@ -75,9 +75,9 @@ package:
 systemd-package: package
     tests/systemd/run-package target/debian/shoutd_*.deb
 
-# small bugs, planted one after the other in a copy, and what of them no test catches
-mutants *files="src/session/*.rs src/link/*.rs src/framing/*.rs src/transform/**/*.rs src/rates.rs src/sources.rs src/deadlines.rs":
-    cargo mutants $(printf -- '-f %s ' {{files}})
+# small bugs, planted one after the other in a copy, and what of them no test catches; all floors 0 and 1 are hours
+mutants *files:
+    cargo mutants {{ if files == "" { "" } else { "-f " + files } }}
 
 # licences, sources and banned crates
 deny:
