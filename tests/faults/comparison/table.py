@@ -4,6 +4,7 @@ import datetime
 import os
 import platform
 
+MARKS = {True: "yes", False: "**no**", None: "–"}  # none: it is not for this
 HEAD = """# shoutd beside others
 
 Faults that every server on a network meets, done to shoutd and to others in one run, on one machine. Made by
@@ -20,17 +21,15 @@ Read it with care:
   Python's threads (`benches/servers`, `tests/faults/comparison/servers.py`); `tokio, upper` makes a text of each read. HAProxy and
   nginx stand in front of the first of them, so each of their answers takes two more steps. socat, ncat and xinetd run a `cat` for
   each client, and were given fewer clients.
-- Versions and settings are Debian's and the manuals'; most could be tuned, as shoutd could.
+- Versions and settings are Debian's and the manuals'; most could be tuned, as shoutd could. Python's threads end with the first
+  accept that fails, and so are not there to be back.
+- Out of descriptors there are 20 left, which who makes a process for each client needs to be compared at all: such a server is never
+  out of them. shoutd closes those who have waited for 5 seconds, one by one, so that they learn of it.
 - Clients are one Python process: rates are what it can make, latencies have its own in them. Compare within a row, and ratios
   rather than figures; on a machine with other work expect both to be worse for all.
 - Memory is the private memory of all processes of a server; "kernel" is what their sockets hold in its buffers.
 - It is run by hand, and not in CI.
 """
-
-
-def cell(verdict, figures):
-    mark = {True: "**yes**", False: "no", None: "–"}[verdict]
-    return f"{mark}: {figures}"
 
 
 def markdown(rows, servers, seconds, command):
@@ -43,16 +42,16 @@ def markdown(rows, servers, seconds, command):
         minutes=max(1, seconds / 60),
     )
     names = [f"{server.name} {server.version()}" for server in servers]
-    text += "\n## Who comes to the goal\n\n| goal | " + " | ".join(names) + " |\n|---" * 1 + "|---" * len(names) + "|\n"
+    text += "\n## Who comes to the goal\n\n| goal | " + " | ".join(names) + " |\n" + "|---" * (1 + len(names)) + "|\n"
     for name, goal, cells in rows:
-        marks = [{True: "yes", False: "**no**", None: "–"}[verdict] for verdict, _ in cells]
+        marks = [MARKS[verdict] for verdict, _ in cells]
         text += f"| {name}: {goal} | " + " | ".join(marks) + " |\n"
     reached = [sum(cells[nth][0] is True for _, _, cells in rows) for nth in range(len(names))]
     asked = [sum(cells[nth][0] is not None for _, _, cells in rows) for nth in range(len(names))]
     text += "| reached | " + " | ".join(f"{got} of {of}" for got, of in zip(reached, asked)) + " |\n"
     text += "\n## The figures\n"
     for name, goal, cells in rows:
-        text += f"\n**{name}.** Goal: {goal}.\n\n| server | | |\n|---|---|---|\n"
+        text += f"\n**{name}.** Goal: {goal}.\n\n| | goal | |\n|---|---|---|\n"
         for server, (verdict, figures) in zip(names, cells):
-            text += f"| {server} | {cell(verdict, '').rstrip(': ')} | {figures} |\n"
+            text += f"| {server} | {MARKS[verdict]} | {figures} |\n"
     return text
