@@ -236,6 +236,21 @@ def f12_who_has_said_all_and_takes_nothing_of_the_answer_is_cut_off_sooner():
     return f"after {after:.1f} s"
 
 
+@lasts(3)
+def f12_an_end_behind_what_is_not_read_yet_counts_too():
+    with Daemon(limits={"half_closed_timeout": "1s", "write_timeout": "20s"}) as daemon:
+        with daemon.connect(receive_buffer=4096) as client:
+            # more than is sent back to one who does not read, and all of it fits into what is received
+            client.sendall(b"x" * (300 << 10))
+            client.shutdown(socket.SHUT_WR)
+            begun = time.monotonic()
+            daemon.await_closed("half_closed_timeout", within=10)
+            after = time.monotonic() - begun
+            assert after <= 3, f"after {after:.1f} s"
+            assert ending(client)[0] == "reset"
+        return f"after {after:.1f} s"
+
+
 @lasts(4)
 def f17_a_connection_lasts_as_long_as_it_may_and_ends_in_stages():
     with Daemon(framing="line", limits={"max_lifetime": "1500ms"}) as daemon:
