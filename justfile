@@ -54,7 +54,7 @@ faults *wanted:
     cargo build --release
     tests/faults/run target/release/shoutd {{wanted}}
 
-# shoutd beside tokio's and Python's textbooks, socat, ncat, xinetd, HAProxy and nginx (eight minutes); as root
+# shoutd beside tokio's and Python's textbooks, socat, ncat, xinetd, HAProxy and nginx (five minutes); as root
 compare:
     cargo build --release
     tests/faults/compare target/release/shoutd --to docs/COMPARISON.md

@@ -280,7 +280,9 @@ def resets(server):
     gone = time.monotonic() - begun
     written = os.path.getsize(server.log_file) - size
     rate = done / took
-    good = rate >= 5000 and left <= 2 and wait is not None and wait < 0.5 and written < 1024
+    good = left <= 2 and wait is not None and wait < 0.5 and written < 1024
+    if good and rate < 5000:
+        good = None  # it bore all that came, which were no more
     after = "is not served" if wait is None else f"served {wait * 1000:.0f} ms later"
     what = f"{done:,} at {rate:,.0f}/s, all gone after {gone:.1f} s ({left} descriptors left)"
     return good, f"{what}; the next client {after}; {written:,} bytes of log"

@@ -25,14 +25,17 @@ Read it with care:
   accept that fails, and so are not there to be back.
 - Out of descriptors there are 20 left, which who makes a process for each client needs to be compared at all: such a server is never
   out of them. shoutd closes those who have waited for 5 seconds, one by one, so that they learn of it.
-- Clients are one Python process: rates are what it can make, latencies have its own in them. Compare within a row, and ratios
-  rather than figures; on a machine with other work expect both to be worse for all.
+- Clients are one Python process: rates are what it can make, latencies have its own in them. So fewer resets than 5,000 a second are
+  no verdict (–), unless these were too many already. Compare within a row, and ratios rather than figures.
+- The machine had other work (its load was {load:.0f} at the begin). What hangs on speed is not the same in each run: latencies beside idle
+  clients most of all, in which shoutd, too, once failed; and how many transfers socat and xinetd lose, as who waits for a process
+  of its own when the stop comes is lost.
 - Memory is the private memory of all processes of a server; "kernel" is what their sockets hold in its buffers.
 - It is run by hand, and not in CI.
 """
 
 
-def markdown(rows, servers, seconds, command):
+def markdown(rows, servers, seconds, load, command):
     """`rows`: a name and a goal for each measure, and for each server a verdict and figures."""
     text = HEAD.format(
         command=command,
@@ -40,6 +43,7 @@ def markdown(rows, servers, seconds, command):
         kernel=platform.release().split("-")[0],
         processors=os.cpu_count(),
         minutes=max(1, seconds / 60),
+        load=load,
     )
     names = [f"{server.name} {server.version()}" for server in servers]
     text += "\n## Who comes to the goal\n\n| goal | " + " | ".join(names) + " |\n" + "|---" * (1 + len(names)) + "|\n"
