@@ -54,6 +54,11 @@ faults *wanted:
     cargo build --release
     tests/faults/run target/release/shoutd {{wanted}}
 
+# shoutd beside tokio's and Python's textbooks, socat, ncat, xinetd, HAProxy and nginx (five minutes); as root
+compare:
+    cargo build --release
+    tests/faults/compare target/release/shoutd --to docs/COMPARISON.md
+
 # links on networks that fail, in namespaces; as root
 network:
     cargo build --release

@@ -73,7 +73,8 @@ class Panel:
 
     def text(self, x, y, text, anchor, colour=INK, bold=False):
         weight = ' font-weight="bold"' if bold else ""
-        self.parts.append(f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}"{weight}>{escape(text)}</text>')
+        place = f'x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}"'
+        self.parts.append(f'<text {place} fill="{colour}"{weight}>{escape(text)}</text>')
 
 
 def by_second(latencies, begun, width):
@@ -91,7 +92,8 @@ def svg(soak):
     samples = [(sample.at - soak.begun, sample) for sample in soak.samples]
     end = samples[-1][0] if samples else 1.0
     reloads, panics = ([at - soak.begun for at in times] for times in (soak.reloads, soak.panics))
-    memory, files, speed = Panel(0, "private memory, MiB", end), Panel(1, "descriptors and clients", end), Panel(2, "an answer takes, ms", end)
+    titles = ("private memory, MiB", "descriptors and clients", "an answer takes, ms")
+    memory, files, speed = (Panel(nth, title, end) for nth, title in enumerate(titles))
 
     points = [(at, sample.private_kib / 1024) for at, sample in samples]
     memory.axes(ticks(max(value for _, value in points)))
@@ -115,7 +117,8 @@ def svg(soak):
     height = TOP + 3 * (PANEL + GAP)
     title = f"shoutd under {soak.count} clients of every kind; {soak.counts['connections']} connections, seed {soak.seed}"
     parts = "\n".join(part for panel in panels for part in panel.parts)
-    return f"""<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}" font-family="sans-serif" font-size="12">
+    size = f'width="{WIDTH}" height="{height}" viewBox="0 0 {WIDTH} {height}"'
+    return f"""<svg xmlns="http://www.w3.org/2000/svg" {size} font-family="sans-serif" font-size="12">
 <rect width="100%" height="100%" fill="white"/>
 <text x="{LEFT}" y="26" font-size="15" fill="{INK}">{escape(title)}</text>
 {parts}

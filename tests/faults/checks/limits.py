@@ -71,18 +71,19 @@ def f06_a_source_with_too_many_connections_is_told_and_the_others_are_served():
             excess = daemon.connect(source=source(nth))
             excess.sendall(b"me too")
             how, heard = ending(excess)
-            assert how == "fin" and heard == b"shoutd: %s has as many connections as it may have: 2\n" % source(nth).encode(), heard
+            told = b"shoutd: %s has as many connections as it may have: 2\n" % source(nth).encode()
+            assert (how, heard) == ("fin", told), (how, heard)
             excess.close()
         for client in inside:
             exchange(client, b"still in")
         daemon.await_closed("limit_source", 200)
         assert daemon.metric("shoutd_connections_closed_total", reason="limit_source") == 200
-        told = daemon.count("limit_source: ")
-        assert 1 <= told <= 5, f"{told} lines of log for 200"
+        lines = daemon.count("limit_source: ")
+        assert 1 <= lines <= 5, f"{lines} lines of log for 200"
         daemon.await_line(r"default: refused 127\.1\.\d+\.\d+:\d+, limit_source: ")
         inside.pop().close()
         eventually("who goes makes room", lambda: daemon.ask(b"hello", source=source(199)) == b"HELLO")
-        return f"200 sources, {told} lines of log"
+        return f"200 sources, {lines} lines of log"
 
 
 def f06_a_source_that_comes_too_fast_is_told_and_the_others_are_served():
@@ -233,6 +234,21 @@ def f12_who_has_said_all_and_takes_nothing_of_the_answer_is_cut_off_sooner():
                 system.pause(0.05)
             assert heard == 2 << 20
     return f"after {after:.1f} s"
+
+
+@lasts(3)
+def f12_an_end_behind_what_is_not_read_yet_counts_too():
+    with Daemon(limits={"half_closed_timeout": "1s", "write_timeout": "20s"}) as daemon:
+        with daemon.connect(receive_buffer=4096) as client:
+            # more than is sent back to one who does not read, and all of it fits into what is received
+            client.sendall(b"x" * (300 << 10))
+            client.shutdown(socket.SHUT_WR)
+            begun = time.monotonic()
+            daemon.await_closed("half_closed_timeout", within=10)
+            after = time.monotonic() - begun
+            assert after <= 3, f"after {after:.1f} s"
+            assert ending(client)[0] == "reset"
+        return f"after {after:.1f} s"
 
 
 @lasts(4)

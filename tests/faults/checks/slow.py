@@ -177,12 +177,12 @@ def f37_where_a_worker_stalls_the_others_are_served_and_its_own_clients_wait():
             assert code == 503 and "worker-0" in body and "worker-1" not in body, (code, body)
             silence = daemon.metric("shoutd_worker_heartbeat_age_seconds", worker="worker-0")
             assert silence > 0.5, f"it has been silent for {silence} s"
-            newcomers = [daemon.connect() for _ in range(4)]
-            for client in newcomers:
-                client.sendall(b"new")
-            for client in newcomers:
-                assert hear(client, 3) == b"NEW", "new ones go to the other worker"
+            daemon.await_line("the thread worker-0 does not answer; .* new connections go")
+            for _ in range(10):
+                with daemon.connect() as newcomer:
+                    exchange(newcomer, b"new")
         for client in waits:
             client.settimeout(10)
             assert hear(client, 4) == b"PING", "what waited is answered"
         eventually("it is healthy again", lambda: daemon.get("/healthz")[0] == 200)
+        daemon.await_line("the thread worker-0 answers again, after ")

@@ -146,7 +146,8 @@ def f38_the_watchdog_is_fed_only_while_every_thread_turns():
                 with system.stalled(system.thread(daemon.pid, "worker-1")):
                     # what was under way when it stalled may still come
                     eventually("it is not fed", lambda: not next_beat(0.5), 4)
-                    daemon.await_line("thread worker-1 does not answer; the watchdog is not fed until it does")
+                    daemon.await_line("the thread worker-1 does not answer; the watchdog is not fed until it does")
                 assert next_beat(2), "it is fed again"
+                daemon.await_line("the thread worker-1 answers again, after ")
         finally:
             os.unlink(path)

@@ -169,6 +169,7 @@ def f35_stopped_for_a_while_and_continued_it_closes_nobody_who_spoke():
         daemon.signal(signal.SIGCONT)
         for client in clients:
             assert hear(client, 14) == b"SAID MEANWHILE"
+        daemon.await_line(r"loop gap: the process stood still for 3\.\d s")
         assert daemon.open() == 50
         for client in clients:
             exchange(client, b"still here")

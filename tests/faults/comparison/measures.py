@@ -113,13 +113,16 @@ def stop(server):
     lacking, last = work.found
     whole, lost = lacking.count(0), sum(lacking)
     lag = None if ended is None else ended - last
-    end = "did not exit" if lag is None else f"exit {code}, " + (f"{lag:.2f} s after the last" if lag > 0 else "before the last")
-    return lost == 0 and ended is not None, f"{whole} of 100 whole, {lost:,} bytes lost; {end}; refused after {refused * 1000:.0f} ms"
+    when = "" if lag is None else f"{lag:.2f} s after the last" if lag > 0 else "before the last"
+    end = "did not exit" if lag is None else f"exit {code}, {when}"
+    figures = f"{whole} of 100 whole, {lost:,} bytes lost; {end}; refused after {refused * 1000:.0f} ms"
+    return lost == 0 and ended is not None, figures
 
 
 # ---- out of descriptors --------------------------------------------------------------------------
 
-SPARE = 20  # descriptors that are still there, so that whoever makes a process for each client is not the only one without
+# descriptors that are still there: who makes a process for each client needs some for that
+SPARE = 20
 
 
 def served(server, client, text, within=2):
@@ -277,12 +280,23 @@ def resets(server):
     gone = time.monotonic() - begun
     written = os.path.getsize(server.log_file) - size
     rate = done / took
-    good = rate >= 5000 and left <= 2 and wait is not None and wait < 0.5 and written < 1024
+    good = left <= 2 and wait is not None and wait < 0.5 and written < 1024
+    if good and rate < 5000:
+        good = None  # it bore all that came, which were no more
     after = "is not served" if wait is None else f"served {wait * 1000:.0f} ms later"
-    return good, f"{done:,} at {rate:,.0f}/s, all gone after {gone:.1f} s ({left} descriptors left); the next client {after}; {written:,} bytes of log"
+    what = f"{done:,} at {rate:,.0f}/s, all gone after {gone:.1f} s ({left} descriptors left)"
+    return good, f"{what}; the next client {after}; {written:,} bytes of log"
 
 
 # ---- idle clients --------------------------------------------------------------------------------
+
+
+def least(measure, seconds=2.5):
+    """The least that a measure comes to in so long: what else the machine does makes it more, and never less."""
+    until, found = time.monotonic() + seconds, [measure()]
+    while time.monotonic() < until:
+        found.append(measure())
+    return min(found)
 
 
 def idle(server):
@@ -298,13 +312,13 @@ def idle(server):
             return sorted(times)[rounds * 99 // 100] * 1e6
 
         p99()
-        quiet = min(p99() for _ in range(5))
+        quiet = least(p99)
         before = tree(server, system.private_kib)
         begun = time.monotonic()
         crowd = crowd_of(server, server.crowd)
         came = time.monotonic() - begun
         each = (tree(server, system.private_kib) - before) / server.crowd
-        beside = min(p99() for _ in range(5))
+        beside = least(p99)
         for one in crowd:
             one.close()
     ratio = beside / quiet

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -34,8 +35,6 @@ def said(*command):
 
 
 def free_port():
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as taken:
         return taken.getsockname()[1]
 
@@ -73,7 +72,12 @@ class Server:
         with open(self.log_file, "ab") as log:
             # a group of its own, so that what it leaves behind is found
             self.process = subprocess.Popen(
-                self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.folder.name, start_new_session=True
+                self.command(),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=self.folder.name,
+                start_new_session=True,
             )
         eventually(f"{self.name} serves", self.serves, 10)
         return self
@@ -125,7 +129,8 @@ class Shoutd(Server):
     upper = True
 
     def command(self):
-        return [os.environ["SHOUTD"], "-c", self.file("config.toml", f'listen = "127.0.0.1:{self.port}"\n[admin]\nsocket = "off"\n')]
+        config = f'listen = "127.0.0.1:{self.port}"\n[admin]\nsocket = "off"\n'
+        return [os.environ["SHOUTD"], "-c", self.file("config.toml", config)]
 
     def version(self):
         return re.search(r"shoutd (\S+)", said(os.environ["SHOUTD"], "--version"))[1]
