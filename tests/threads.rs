@@ -154,6 +154,10 @@ impl Socket for Mute {
         0
     }
 
+    fn has_ended(&self) -> bool {
+        false
+    }
+
     fn shut_down(&self) {}
 
     fn reset_on_close(&self) {}
@@ -192,7 +196,16 @@ impl House {
         assert!(self.intake.admission().enter());
         let stream = Mute { ends, open: Arc::default() };
         let service = service(1, &self.tally);
-        Arrival { id: self.intake.number(), stream, peer: Peer::Unix, service, context: None, link: None }
+        Arrival {
+            id: self.intake.number(),
+            stream,
+            peer: Peer::Unix,
+            service,
+            context: None,
+            link: None,
+            visit: None,
+            refusal: None,
+        }
     }
 }
 
