@@ -37,6 +37,7 @@ pub mod stream;
 mod sync;
 pub mod system;
 pub(crate) mod throttle;
+mod tuning;
 mod under_way;
 pub mod worker;
 

@@ -4,8 +4,9 @@
 
 use super::sheet::Dialled;
 use crate::net::address::Local;
-use crate::net::listener::{self, prepare};
+use crate::net::listener;
 use crate::net::plain;
+use crate::net::tuning::prepare;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use std::net::{IpAddr, SocketAddr};

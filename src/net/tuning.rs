@@ -1,0 +1,104 @@
+//! What is set on sockets: how silent clients are probed, and how much of a connection the system keeps.
+//!
+//! To which sockets it is set, and when, is the business of those who open them.
+
+use rustix::io::Errno;
+use rustix::net::sockopt;
+use socket2::SockRef;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+/// Options of a listener's sockets; those it accepts inherit them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Options {
+    /// How many connections may wait to be accepted (`listen(2)`).
+    pub backlog: u32,
+    /// Whether small answers are sent at once (`TCP_NODELAY`).
+    pub nodelay: bool,
+    /// How a silent client is asked whether it is still there; `None` is never.
+    pub keepalive: Option<Keepalive>,
+    /// Bytes that the system keeps of what a client has sent (`SO_RCVBUF`), of what it has not taken
+    /// (`SO_SNDBUF`), and of that of what it was not sent yet (`TCP_NOTSENT_LOWAT`).
+    pub buffers: Buffers,
+    /// Who may connect to a UNIX socket, as chmod(1) has it; `None` is as the umask allows.
+    pub mode: Option<u32>,
+    /// Whether peers are dialled from its port, which takes `SO_REUSEPORT` on both sockets. It is set
+    /// once the port is bound, so that a second daemon is refused all the same.
+    pub dials: bool,
+}
+
+/// How much of a connection's bytes the system keeps, at most; `None` is as it likes, which is several MiB.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Buffers {
+    /// Bytes that came and were not read. The system counts its own needs as well, and takes twice as much
+    /// (`socket(7)`).
+    pub receive: Option<usize>,
+    /// Bytes that were written and not acknowledged; twice as much, too.
+    pub send: Option<usize>,
+    /// Bytes that were written and not sent, after which no more are taken (`tcp(7)`).
+    pub unsent: Option<u32>,
+}
+
+impl Default for Buffers {
+    fn default() -> Self {
+        Buffers { receive: Some(256 * 1024), send: Some(256 * 1024), unsent: Some(64 * 1024) }
+    }
+}
+
+/// When a silent client is probed, and when it counts as gone (`tcp(7)`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keepalive {
+    /// Silence before the first probe; whole seconds.
+    pub idle: Duration,
+    /// Time between probes; whole seconds.
+    pub interval: Duration,
+    /// Unanswered probes after which the client is gone.
+    pub probes: u32,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            backlog: 1024,
+            nodelay: true,
+            keepalive: Some(Keepalive::default()),
+            buffers: Buffers::default(),
+            mode: None,
+            dials: false,
+        }
+    }
+}
+
+impl Default for Keepalive {
+    fn default() -> Self {
+        Keepalive { idle: Duration::from_secs(60), interval: Duration::from_secs(10), probes: 6 }
+    }
+}
+
+/// Sets the options of a TCP socket; those that it accepts inherit them, which saves each the calls.
+pub(in crate::net) fn prepare(socket: &OwnedFd, options: &Options) -> Result<(), Errno> {
+    sockopt::set_tcp_nodelay(socket, options.nodelay)?;
+    sockopt::set_socket_keepalive(socket, options.keepalive.is_some())?;
+    if let Some(keepalive) = &options.keepalive {
+        sockopt::set_tcp_keepidle(socket, keepalive.idle)?;
+        sockopt::set_tcp_keepintvl(socket, keepalive.interval)?;
+        sockopt::set_tcp_keepcnt(socket, keepalive.probes)?;
+    }
+    limit(socket, options.buffers)
+}
+
+/// Sets how much of a connection's bytes the system keeps. What it chooses itself it goes on choosing until
+/// that is set once, so a reload cannot give it the choice back.
+fn limit(socket: &OwnedFd, buffers: Buffers) -> Result<(), Errno> {
+    if let Some(bytes) = buffers.receive {
+        sockopt::set_socket_recv_buffer_size(socket, bytes)?;
+    }
+    if let Some(bytes) = buffers.send {
+        sockopt::set_socket_send_buffer_size(socket, bytes)?;
+    }
+    // zero is none of its own
+    let unsent = buffers.unsent.unwrap_or(0);
+    let errno = |error: io::Error| Errno::from_io_error(&error).unwrap_or(Errno::INVAL);
+    SockRef::from(socket).set_tcp_notsent_lowat(unsent).map_err(errno)
+}
