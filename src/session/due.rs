@@ -52,7 +52,7 @@ impl Session {
             Due::Release => self.handle_silence(now),
             Due::Resume => self.handle_resume(now),
             Due::Finish(reason) => return self.finish(reason, desk, now),
-            Due::End(reason) => self.begin_ending(reason),
+            Due::End(reason) => return self.end_midway(reason, desk, now),
             Due::Reset(reason) => self.end_at_once(reason, true),
             Due::Look => self.handle_end_ahead(false),
             Due::Close => self.stage = Stage::Ended { reset: false },

@@ -33,7 +33,7 @@ pub use pace::Rates;
 pub use service::{Limits, Service};
 
 use crate::deadlines::Moment;
-use crate::framing::Rest;
+use crate::framing::{Framing, Rest};
 use crate::link::Dialogue;
 use crate::transform::{Context, Memories};
 use pace::Pace;
@@ -427,6 +427,16 @@ impl Session {
                 held.begun = None;
             }
         }
+    }
+
+    /// Ends it although the client may still be sending: what is held back of a text that is not framed is sent
+    /// as it is, and a message that has not come whole is dropped.
+    fn end_midway<'d>(&mut self, reason: EndReason, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
+        self.send_held_back();
+        let is_text = matches!(self.service.framing, Framing::Stream);
+        let tail = if is_text { self.answer(&mut [], true, desk, now) } else { &[] };
+        self.begin_ending(reason);
+        self.behind_unsent(tail)
     }
 
     fn end_at_once(&mut self, reason: EndReason, reset: bool) {

@@ -175,6 +175,22 @@ fn a_drain_waits_for_quiet_and_answers_what_is_held_back() {
     assert_eq!(session.end_reason(), Some(EndReason::Drained));
 }
 
+/// What was held back of a text was dropped, as if it were the beginning of a message.
+#[test]
+fn at_the_end_of_its_lifetime_a_text_is_answered_to_its_last_byte_and_half_a_message_is_not() {
+    let limits = Limits { max_lifetime: Some(Duration::from_secs(2)), ..Limits::default() };
+    for (framing, last) in [("stream", &b"\xC3"[..]), ("line", b"")] {
+        let (mut session, mut desk) =
+            (session(framing, "uppercase", InvalidUtf8::Pass, limits.clone()), Desk::default());
+        answer(&mut session, b"a\xC3", at(1000));
+        assert_eq!(session.poll_timeout(), at(2000));
+        let tail = session.handle_timeout(&mut desk, at(2000));
+        assert_eq!(tail, last, "{framing}");
+        session.handle_answered(tail, tail.len());
+        assert_eq!((session.poll_action(), session.end_reason()), (Action::ShutDown, Some(EndReason::MaxLifetime)));
+    }
+}
+
 #[test]
 fn every_reason_has_its_own_word() {
     let words: std::collections::HashSet<_> = EndReason::ALL.iter().map(|reason| reason.word()).collect();

@@ -291,6 +291,9 @@ impl Connection {
                 if until <= now {
                     ideal.flush(now);
                 }
+                if is_over {
+                    ideal.end_text(now);
+                }
             }
             assert_eq!(ideal.answer.len(), self.out.len(), "{}: FIN before the whole answer", self.id);
             ideal.leave();
@@ -321,7 +324,8 @@ impl Connection {
             self.catch_up(turned);
         }
         let has_more = self.ideal.as_ref().is_some_and(Ideal::has_more);
-        let blocked = self.pending > 0 || has_more;
+        // nobody knows what a link has to say
+        let blocked = self.pending > 0 || has_more || (self.ideal.is_none() && interest == Some(Interest::Write));
         // those of a link may be held back
         if self.ideal.is_some() || blocked {
             let wanted = if blocked { Interest::Write } else { Interest::Read };
@@ -341,7 +345,15 @@ impl Connection {
                 late("anything", self.moved, wait);
             }
             assert!(now < self.begun_until(), "{id}: the rest of a message was waited for for too long");
-            if let Some((_, spread, idle, _)) = stopping.drain {
+            if self.ideal.is_some()
+                && let Some(lifetime) = self.limits.max_lifetime
+            {
+                late("its end of life", self.opened, lifetime);
+            }
+            // a link that is not needed any more has its time from then on
+            if self.ideal.is_some()
+                && let Some((_, spread, idle, _)) = stopping.drain
+            {
                 late("quiet", self.moved.max(self.opened).max(drains.after(spread)), idle);
             }
         }

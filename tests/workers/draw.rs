@@ -32,9 +32,9 @@ pub fn limits(rng: &mut Rng) -> Limits {
         idle_timeout: millis(rng, &[30, 700, 5_000]),
         message_timeout: millis(rng, &[20, 300, 1_500]),
         write_timeout: millis(rng, &[40, 900, 3_000]),
-        // these, and rates, a session meets in tests/simulation.rs
-        half_closed_timeout: None,
-        max_lifetime: None,
+        half_closed_timeout: millis(rng, &[30, 600]),
+        max_lifetime: if rng.u8(..) < 40 { millis(rng, &[100, 4_000]) } else { None },
+        // these a session meets in tests/simulation.rs
         rates: Rates::default(),
     }
 }

@@ -21,7 +21,13 @@ pub struct Ideal {
 
 /// A service that counts for itself, and waits for nothing but the rest of a message.
 fn alone(service: &Service) -> Arc<Service> {
-    let limits = Limits { idle_timeout: None, write_timeout: None, ..service.limits.clone() };
+    let limits = Limits {
+        idle_timeout: None,
+        write_timeout: None,
+        half_closed_timeout: None,
+        max_lifetime: None,
+        ..service.limits.clone()
+    };
     Arc::new(Service { limits, tally: Arc::default(), ..service.clone() })
 }
 
@@ -54,6 +60,13 @@ impl Ideal {
         if !self.over {
             self.with(|session, desk| session.handle_end_of_input(desk, now).to_vec(), now);
             self.over = true;
+        }
+    }
+
+    /// What is held back of a text that is not framed is sent, as nobody waits for its rest any more.
+    pub fn end_text(&mut self, now: Moment) {
+        if matches!(self.session.service().framing, Framing::Stream) {
+            self.end(now);
         }
     }
 
