@@ -63,8 +63,7 @@ fn a_peer_is_dialled_from_the_listening_port_greeted_and_answered() {
     daemon.await_state(LinkState::Linked);
     assert!(daemon.peer().linked.unwrap().dialled);
     drop(link);
-    daemon.await_state(LinkState::Waiting);
-    // it comes back
+    // how soon it comes back is drawn: at times before anybody could see that it was away
     somebody.accept().0.expect("Hello");
 }
 
