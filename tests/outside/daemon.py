@@ -66,7 +66,8 @@ class Daemon:
         self.keys = {"listen": "127.0.0.1:0", "admin": {"listen": "127.0.0.1:0", "socket": self.control}}
         self.expected = []  # what its log may say beside, at `error`
         self.stands = True  # whether it still is to be asked how it is, and ended
-        self.configure(text=text, **keys)
+        # it is asked over its control socket, which needs no port
+        self.configure(text=text, **{**keys, "admin": {**self.keys["admin"], **keys.get("admin", {})}})
         self.read = 0
         with open(self.log_file, "ab") as log:
             self.process = subprocess.Popen(
@@ -81,6 +82,7 @@ class Daemon:
         if listens:
             try:
                 self.await_line(LISTENS)
+                self.status()  # whose thread and descriptors are there from now on
             except BaseException:
                 end(self.process)
                 raise
@@ -160,12 +162,12 @@ class Daemon:
             return answer.status, answer.read().decode()
 
     def status(self):
-        return json.loads(self.get("/status")[1])
+        return json.loads(self.get("/status", control=True)[1])
 
     def metric(self, name, **labels):
         """The sum of all series of a metric that have these labels."""
         total, found = 0.0, False
-        for line in self.get("/metrics")[1].splitlines():
+        for line in self.get("/metrics", control=True)[1].splitlines():
             series, _, value = line.rpartition(" ")
             if series.partition("{")[0] == name:
                 found = True

@@ -118,7 +118,7 @@ class Soak:
         self.look(daemon)
 
     def judge(self, daemon):
-        connections = json.loads(daemon.get("/status")[1])["connections"]
+        connections = json.loads(daemon.get("/status", control=True)[1])["connections"]
         closed = {reason: count for reason, count in connections["closed"].items() if count}
         self.closed = closed
         (memory, files, threads), (memory_now, files_now, threads_now) = self.rest

@@ -84,11 +84,11 @@ def f53_a_flood_of_ends_worth_a_look_is_ten_lines_a_second():
                 client.sendall(b"\xff")
                 assert client.recv(1) == b""
             count += 1
-        lines = daemon.count("reason=invalid_utf8")
-        assert 10 <= lines <= 30, f"{lines} lines for {count} clients"
         daemon.await_closed("invalid_utf8", count)
         daemon.signal(signal.SIGTERM)
         assert daemon.wait() == 0
+        lines = daemon.count("reason=invalid_utf8")
+        assert 10 <= lines <= 30, f"{lines} lines for {count} clients"
         kept_back = sum(map(int, re.findall(r"(\d+) more connections ended in such ways", daemon.log)))
         assert lines + kept_back == count, f"{lines} lines and {kept_back} kept back of {count}"
         return f"{lines} lines for {count} clients"

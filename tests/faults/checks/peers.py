@@ -14,7 +14,7 @@ from . import lasts, needs
 
 
 def peer(daemon, name):
-    return next(one for one in json.loads(daemon.get("/peers")[1]) if one["name"] == name)
+    return next(one for one in json.loads(daemon.get("/peers", control=True)[1]) if one["name"] == name)
 
 
 @lasts(5)
@@ -98,7 +98,7 @@ def f48_where_no_port_is_left_a_dial_fails_and_is_tried_again():
     # each pair of port and destination is one connection's
     spent = [connect(("127.0.0.1", 7000)) for _ in range(10)]
     peers = {"retry": {"min": "100ms", "max": "200ms"}, "source_port": "any"}
-    keys = {"listen": "127.0.0.1:6000", "admin": {"listen": "127.0.0.1:6001"}}
+    keys = {"listen": "127.0.0.1:6000", "admin": {"listen": "off"}}
     with away, Daemon(peers=peers, peer=[{"name": "p", "address": "127.0.0.1:7000"}], **keys) as daemon:
         eventually("it finds no port", lambda: daemon.metric("shoutd_peer_dials_total", peer="p", result="no_port") >= 2)
         why = peer(daemon, "p")["why"]

@@ -85,7 +85,7 @@ def f30_whatever_is_wrong_with_the_file_the_old_configuration_runs_on():
     with Daemon(limits={"max_connections": 50}) as daemon:
         daemon.expected.append("")  # each is told as an error
         good = open(daemon.file).read()
-        certain = daemon.get("/status")[1]
+        certain = daemon.get("/status", control=True)[1]
         wrong = {
             "nothing, as while it is written": "",
             "white space": "\n \n",

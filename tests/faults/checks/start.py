@@ -103,7 +103,8 @@ def f08_a_v4_client_of_a_socket_for_both_families_is_known_by_its_v4_address():
         with Daemon(listen="127.0.0.1:1", **activated(passed)) as daemon:
             with connect(("127.0.0.1", port)) as client:
                 exchange(client, b"hello")
-                assert daemon.status()["sources"] == [{"source": "127.0.0.1", "open": 1}]
+                known = [{"source": "127.0.0.1", "open": 1}]
+                eventually("it is known", lambda: daemon.status()["sources"] == known)
 
 
 @needs("strace")

@@ -291,14 +291,6 @@ def resets(server):
 # ---- idle clients --------------------------------------------------------------------------------
 
 
-def least(measure, seconds=2.5):
-    """The least that a measure comes to in so long: what else the machine does makes it more, and never less."""
-    until, found = time.monotonic() + seconds, [measure()]
-    while time.monotonic() < until:
-        found.append(measure())
-    return min(found)
-
-
 def idle(server):
     """The slowest hundredth of answers beside idle clients and without, and what one of them costs."""
     with connect(server.address) as client:
@@ -312,13 +304,13 @@ def idle(server):
             return sorted(times)[rounds * 99 // 100] * 1e6
 
         p99()
-        quiet = least(p99)
+        quiet = system.least(p99)
         before = tree(server, system.private_kib)
         begun = time.monotonic()
         crowd = crowd_of(server, server.crowd)
         came = time.monotonic() - begun
         each = (tree(server, system.private_kib) - before) / server.crowd
-        beside = least(p99)
+        beside = system.least(p99)
         for one in crowd:
             one.close()
     ratio = beside / quiet
