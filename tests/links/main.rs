@@ -70,8 +70,10 @@ fn whatever_two_steps_answer_each_other_the_loop_decays() {
         let (framing, steps, both) = of(seed);
         draw::pair(framing, steps, both, seed)
     };
-    let seeds: Vec<u64> = (0..pairs.len() as u64).collect();
+    // all of them take a minute unoptimized
+    let every = if cfg!(debug_assertions) { 5 } else { 1 };
+    let seeds: Vec<u64> = (0..pairs.len() as u64).step_by(every).collect();
     let all = run(&seeds, draw, |seed| format!("it is {:?}", of(seed)));
     // each link of those who both dialled was dialled by both
-    assert!(all.simultaneous as usize >= pairs.len(), "{all:?}");
+    assert!(all.simultaneous as usize >= seeds.len(), "{all:?}");
 }
