@@ -46,7 +46,7 @@ LEFT_OUT = re.compile(
     r"^(latency\.|config\.reload|workers\..*\.name$|sources\..*\.source$"
     r"|peers\..*\.(via|connection|backoff_seconds|dials)$)"
 )
-ONLY_ABOVE_ZERO = re.compile(r"^(connections\.closed\.|listeners\..*\.(too_long|cut_short|bad_input)$)")
+ONLY_ABOVE_ZERO = re.compile(r"^(connections\.closed\.|listeners\..*\.(too_long|cut_short|bad_input|slowed)$)")
 
 
 class Wrong(Exception):
@@ -307,7 +307,7 @@ NEVER = "1970-01-01T00:00:00Z"
 
 def worst(status):
     """The same daemon on its worst day, by names that were chosen by an enemy."""
-    faults = {"too_long": 1, "cut_short": 2**40, "bad_input": 3, "messages": 2**53, "bytes_sent": 2**53}
+    faults = {"too_long": 1, "cut_short": 2**40, "bad_input": 3, "slowed": 2**40, "messages": 2**53, "bytes_sent": 2**53}
     texts = {"name": MARKUP, "state": "removed", "addresses": [MARKUP] * 3, "framing": MARKUP, "transform": [MARKUP] * 2}
     changes = [{"key": MARKUP, "old": None, "new": MARKUP, "effect": "needs restart"}]
     reload = {"at": NEVER, "by": MARKUP, "outcome": "refused", "took_seconds": 1.5, "changes": changes}
@@ -327,7 +327,7 @@ def worst(status):
         "connections": status["connections"] | connections,
         "refused": dict.fromkeys(status["refused"], 2**40),
         "listeners": [listener | texts | faults for listener in status["listeners"] * 12],
-        "workers": [{"name": MARKUP, "open": 2**40, "accepted": 2**40, "silent_seconds": 1e6}] * 64,
+        "workers": [{"name": MARKUP, "open": 2**40, "accepted": 2**40, "panics": 2**40, "resting": True, "silent_seconds": 1e6}] * 64,
         "sources": [{"source": MARKUP, "open": 2**40}] * 20,
         "log": {"level": MARKUP, "dropped": 2**40},
         "peers": [peer, peer | nothing] * 6,
