@@ -20,16 +20,22 @@ fn watch(daemon: &Daemon) -> Vec<Sign> {
     signs
 }
 
-#[test]
-fn a_stalled_worker_is_noticed_with_its_connection_and_new_ones_go_to_another() {
-    let _scenario = FailScenario::setup();
-    let daemon = Daemon::with(|plan| plan.workers(2));
+/// Lets each step wait from now on until somebody waits for it here, too.
+fn stall_each_step() -> Arc<Barrier> {
     let stall = Arc::new(Barrier::new(2));
     let stalled = Arc::clone(&stall);
     fail::cfg_callback("step", move || {
         stalled.wait();
     })
     .unwrap();
+    stall
+}
+
+#[test]
+fn a_stalled_worker_is_noticed_with_its_connection_and_new_ones_go_to_another() {
+    let _scenario = FailScenario::setup();
+    let daemon = Daemon::with(|plan| plan.workers(2));
+    let stall = stall_each_step();
     let mut stuck = daemon.connect();
     stuck.send("stuck");
     let signs = watch(&daemon);
@@ -52,12 +58,7 @@ fn a_stalled_worker_is_noticed_with_its_connection_and_new_ones_go_to_another() 
 fn where_all_workers_are_stalled_new_connections_wait() {
     let _scenario = FailScenario::setup();
     let daemon = Daemon::with(|plan| plan.workers(1));
-    let stall = Arc::new(Barrier::new(2));
-    let stalled = Arc::clone(&stall);
-    fail::cfg_callback("step", move || {
-        stalled.wait();
-    })
-    .unwrap();
+    let stall = stall_each_step();
     let mut stuck = daemon.connect();
     stuck.send("stuck");
     watch(&daemon);
