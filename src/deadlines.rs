@@ -3,7 +3,6 @@
 //! Nothing here knows what a deadline is for, and nothing reads a clock: whoever turns the loop
 //! reads it once a turn and tells everybody.
 
-use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
 /// A point in time, in whole milliseconds since a beginning that its maker chose.
@@ -35,8 +34,8 @@ impl Moment {
     /// The moment `duration` later, to the millisecond.
     #[must_use]
     pub fn after(self, duration: Duration) -> Moment {
-        let millis = duration.as_nanos().div_ceil(1_000_000);
-        Moment(u64::try_from(millis).map_or(u64::MAX, |millis| self.0.saturating_add(millis)))
+        let millis = u64::from(duration.subsec_nanos().div_ceil(1_000_000));
+        Moment(duration.as_secs().saturating_mul(1000).saturating_add(millis).saturating_add(self.0))
     }
 }
 
@@ -60,59 +59,167 @@ impl Clock {
     }
 }
 
-/// At most one deadline for each key, the earliest first.
+/// Of two entries the earlier one is less. There are many, so nothing is lost between them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(packed(4))]
+struct Entry {
+    moment: Moment,
+    key: u32,
+}
+
+/// At most one deadline for each key, the earliest first: a binary heap that knows where in it each key is.
 ///
-/// Whoever sets one remembers its moment, which is what names it when it is moved or cancelled.
+/// Keys are places in a table, and small: there are four bytes for each up to the largest.
 #[derive(Debug, Default)]
 pub struct Deadlines {
-    set: BTreeSet<(Moment, u32)>,
+    /// No entry is later than the two that it is the parent of.
+    heap: Vec<Entry>,
+    /// Where in the heap each key is, from 1; 0 is nowhere.
+    places: Vec<u32>,
 }
 
 impl Deadlines {
-    /// Moves `key`'s deadline from `old` to `new`; [`Moment::NEVER`] stands for none.
-    pub fn set(&mut self, key: u32, old: Moment, new: Moment) {
-        if old != new {
-            if old != Moment::NEVER {
-                self.set.remove(&(old, key));
+    /// None yet, with room for so many.
+    #[must_use]
+    pub fn with_capacity(count: usize) -> Deadlines {
+        Deadlines { heap: Vec::with_capacity(count), places: Vec::with_capacity(count) }
+    }
+
+    /// Sets `key`'s deadline, in place of the one that it had; [`Moment::NEVER`] stands for none.
+    pub fn set(&mut self, key: u32, moment: Moment) {
+        match self.place(key) {
+            None if moment == Moment::NEVER => {}
+            None => {
+                self.heap.push(Entry { moment, key });
+                self.sift(self.heap.len() - 1, Entry { moment, key });
             }
-            if new != Moment::NEVER {
-                self.set.insert((new, key));
-            }
+            Some(place) if moment == Moment::NEVER => self.remove(place),
+            Some(place) => self.sift(place, Entry { moment, key }),
         }
+    }
+
+    /// `key`'s deadline; [`Moment::NEVER`] where it has none.
+    #[must_use]
+    pub fn of(&self, key: u32) -> Moment {
+        let entry = self.place(key).and_then(|place| self.heap.get(place));
+        entry.map_or(Moment::NEVER, |entry| entry.moment)
     }
 
     /// The earliest deadline.
     #[must_use]
     pub fn next(&self) -> Option<Moment> {
-        self.set.first().map(|(moment, _)| *moment)
+        self.heap.first().map(|entry| entry.moment)
     }
 
     /// Takes out the earliest deadline that is not after `now`, and gives its key.
     pub fn pop(&mut self, now: Moment) -> Option<u32> {
-        let first = *self.set.first().filter(|(moment, _)| *moment <= now)?;
-        self.set.remove(&first);
-        Some(first.1)
+        let Entry { moment, key } = *self.heap.first()?;
+        if moment > now {
+            return None;
+        }
+        self.remove(0);
+        Some(key)
+    }
+
+    fn place(&self, key: u32) -> Option<usize> {
+        let place = *self.places.get(key as usize)?;
+        (place as usize).checked_sub(1)
+    }
+
+    fn remove(&mut self, place: usize) {
+        let Some(last) = self.heap.pop() else { return };
+        let removed = self.heap.get(place).copied().unwrap_or(last);
+        self.note(removed.key, 0);
+        if place < self.heap.len() {
+            self.sift(place, last);
+        }
+    }
+
+    /// Takes `entry` from `place`, where it overwrites what there is, up or down to where it belongs.
+    fn sift(&mut self, mut place: usize, entry: Entry) {
+        while let Some(above) = place.checked_sub(1)
+            && let Some(parent) = self.heap.get(above / 2).copied()
+            && entry < parent
+        {
+            self.put(place, parent);
+            place = above / 2;
+        }
+        while let Some((child, first)) = self.first_child(place)
+            && first < entry
+        {
+            self.put(place, first);
+            place = child;
+        }
+        self.put(place, entry);
+    }
+
+    fn first_child(&self, place: usize) -> Option<(usize, Entry)> {
+        let children = (2 * place + 1..).zip(self.heap.get(2 * place + 1..)?.iter().copied());
+        children.take(2).min_by_key(|(_, entry)| *entry)
+    }
+
+    fn put(&mut self, place: usize, entry: Entry) {
+        if let Some(there) = self.heap.get_mut(place) {
+            *there = entry;
+            self.note(entry.key, place + 1);
+        }
+    }
+
+    /// Notes where `key` is, from 1.
+    fn note(&mut self, key: u32, place: usize) {
+        let key = key as usize;
+        if self.places.len() <= key {
+            self.places.resize(key + 1, 0);
+        }
+        if let (Some(noted), Ok(place)) = (self.places.get_mut(key), u32::try_from(place)) {
+            *noted = place;
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::BTreeMap;
 
     #[test]
     fn deadlines_come_in_order_and_only_when_due() {
         let at = Moment::from_millis;
         let mut deadlines = Deadlines::default();
-        deadlines.set(1, Moment::NEVER, at(30));
-        deadlines.set(2, Moment::NEVER, at(10));
-        deadlines.set(3, Moment::NEVER, at(20));
-        deadlines.set(3, at(20), Moment::NEVER);
-        deadlines.set(1, at(30), at(15));
+        deadlines.set(1, at(30));
+        deadlines.set(2, at(10));
+        deadlines.set(3, at(20));
+        deadlines.set(3, Moment::NEVER);
+        deadlines.set(1, at(15));
+        assert_eq!([1, 2, 3, 4].map(|key| deadlines.of(key)), [at(15), at(10), Moment::NEVER, Moment::NEVER]);
         assert_eq!(deadlines.next(), Some(at(10)));
         assert_eq!(deadlines.pop(at(9)), None);
         assert_eq!(deadlines.pop(at(15)), Some(2));
         assert_eq!(deadlines.pop(at(15)), Some(1));
         assert_eq!(deadlines.pop(at(99)), None);
+    }
+
+    /// Beside a set that is searched from end to end.
+    #[test]
+    fn deadlines_are_those_that_were_set_last_whatever_happened_before() {
+        let (mut rng, mut deadlines, mut model) = (fastrand::Rng::with_seed(7), Deadlines::default(), BTreeMap::new());
+        for now in 0..20_000 {
+            let (key, moment) = (rng.u32(..100), Moment::from_millis(now + rng.u64(..200)));
+            if rng.u8(..) < 50 {
+                deadlines.set(key, Moment::NEVER);
+                model.remove(&key);
+            } else {
+                deadlines.set(key, moment);
+                model.insert(key, moment);
+            }
+            assert_eq!(deadlines.of(key), model.get(&key).copied().unwrap_or(Moment::NEVER));
+            assert_eq!(deadlines.next(), model.values().min().copied());
+            let now = Moment::from_millis(now);
+            while let Some(key) = deadlines.pop(now) {
+                assert!(model.remove(&key).is_some_and(|moment| moment <= now), "{key} was not due");
+            }
+            assert!(model.values().all(|moment| *moment > now), "one was not given");
+        }
     }
 
     #[test]

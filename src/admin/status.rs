@@ -11,7 +11,6 @@ use crate::board::{Reload, Stage};
 use crate::config::Source;
 use crate::metrics::{BOUNDS, Times, Totals};
 use crate::net::address::Local;
-use crate::net::stream;
 use crate::server::{Control, ListenerReport, Report};
 use crate::session::EndReason;
 use serde::{Deserialize, Serialize};
@@ -339,17 +338,10 @@ impl Sources {
 fn sources(control: &Control) -> Vec<Origin> {
     let mut counts: HashMap<String, usize> = HashMap::new();
     for connection in control.connections() {
-        *counts.entry(source(&connection.peer)).or_default() += 1;
+        *counts.entry(connection.peer.host()).or_default() += 1;
     }
     let mut all: Vec<_> = counts.into_iter().map(|(source, open)| Origin { source, open }).collect();
     all.sort_by(|a, b| (b.open, &a.source).cmp(&(a.open, &b.source)));
     all.truncate(SOURCES);
     all
-}
-
-fn source(peer: &stream::Peer) -> String {
-    match peer {
-        stream::Peer::Tcp(address) => address.ip().to_canonical().to_string(),
-        stream::Peer::Unix => peer.to_string(),
-    }
 }

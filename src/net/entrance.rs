@@ -10,7 +10,7 @@ use crate::deadlines::Moment;
 use crate::session::EndReason;
 use crate::sources::{Excess, PerSource, Source, Sources, Visit};
 use fastrand::Rng;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::Ipv6Addr;
 use std::sync::Arc;
 
 /// What becomes of those who are not let in.
@@ -135,13 +135,8 @@ impl Entrance {
 
     fn denies(&self, peer: &Peer) -> bool {
         let Options { allow, deny, .. } = &self.options;
-        match peer {
-            Peer::Tcp(address) => {
-                let ip = address.ip();
-                deny.contain(ip) || !(allow.is_empty() || allow.contain(ip))
-            }
-            Peer::Unix => false,
-        }
+        let is_denied = |ip| deny.contain(ip) || !(allow.is_empty() || allow.contain(ip));
+        peer.address().is_some_and(|address| is_denied(address.ip()))
     }
 }
 
@@ -157,13 +152,14 @@ fn is_unlucky(admission: &Admission, chance: &mut Rng) -> bool {
 /// The source of a connection, and its name for people.
 fn source_of(stream: &Stream, peer: &Peer) -> (Source, String) {
     match peer {
-        Peer::Tcp(address) => match address.ip().to_canonical() {
-            IpAddr::V4(ip) => (Source(ip.to_ipv6_mapped().to_bits()), ip.to_string()),
-            IpAddr::V6(ip) => {
-                let network = ip.to_bits() & !u128::from(u64::MAX);
-                (Source(network), format!("{}/64", Ipv6Addr::from_bits(network)))
-            }
-        },
+        Peer::Ipv4(address) => {
+            let ip = address.ip();
+            (Source(ip.to_ipv6_mapped().to_bits()), ip.to_string())
+        }
+        Peer::Ipv6(address) => {
+            let network = address.ip().to_bits() & !u128::from(u64::MAX);
+            (Source(network), format!("{}/64", Ipv6Addr::from_bits(network)))
+        }
         Peer::Unix => {
             // a multicast network is nobody's source
             const USERS: u128 = 0xff << 120;
@@ -181,7 +177,7 @@ mod tests {
 
     fn source(peer: &str) -> (Source, String) {
         let (ours, _theirs) = UnixStream::pair().unwrap();
-        let peer = peer.parse().map_or(Peer::Unix, Peer::Tcp);
+        let peer = peer.parse().map_or(Peer::Unix, Peer::of);
         source_of(&Stream::new(ours.into()), &peer)
     }
 

@@ -11,15 +11,17 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::{RecvFlags, SendFlags, Shutdown, sockopt};
 use std::fmt;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{SocketAddr, SocketAddrV4, SocketAddrV6};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-/// The other end of a connection.
+/// The other end of a connection; small, as each idle connection has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Peer {
-    /// An address and port.
-    Tcp(SocketAddr),
+    /// An address and port of IPv4.
+    Ipv4(SocketAddrV4),
+    /// An address and port of IPv6, which is none of IPv4.
+    Ipv6(Box<SocketAddrV6>),
     /// A process of this host.
     Unix,
 }
@@ -28,26 +30,37 @@ impl Peer {
     /// Whoever is at this address; one of IPv4 that a socket of both families gives as one of IPv6 is one of IPv4.
     #[must_use]
     pub fn of(address: SocketAddr) -> Peer {
-        match address.ip().to_canonical() {
-            ip @ IpAddr::V4(_) => Peer::Tcp(SocketAddr::new(ip, address.port())),
-            IpAddr::V6(_) => Peer::Tcp(address),
+        match address {
+            SocketAddr::V4(address) => Peer::Ipv4(address),
+            SocketAddr::V6(address) => match address.ip().to_ipv4_mapped() {
+                Some(ip) => Peer::Ipv4(SocketAddrV4::new(ip, address.port())),
+                None => Peer::Ipv6(Box::new(address)),
+            },
+        }
+    }
+
+    /// Its address and port, where it has one.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Peer::Ipv4(address) => Some((*address).into()),
+            Peer::Ipv6(address) => Some((**address).into()),
+            Peer::Unix => None,
         }
     }
 
     /// Its address without the port.
     #[must_use]
     pub fn host(&self) -> String {
-        match self {
-            Peer::Tcp(address) => address.ip().to_string(),
-            Peer::Unix => self.to_string(),
-        }
+        self.address().map_or_else(|| self.to_string(), |address| address.ip().to_string())
     }
 }
 
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Peer::Tcp(address) => address.fmt(f),
+            Peer::Ipv4(address) => address.fmt(f),
+            Peer::Ipv6(address) => address.fmt(f),
             Peer::Unix => f.write_str("unix"),
         }
     }

@@ -230,6 +230,6 @@ impl Session {
     }
 
     fn context(&self) -> &Context {
-        self.context.as_deref().unwrap_or_else(|| Context::nobody())
+        self.held.as_ref().and_then(|held| held.context.as_deref()).unwrap_or_else(|| Context::nobody())
     }
 }

@@ -90,9 +90,10 @@ impl Session {
         let earliest = |all: &[Option<(Moment, Due)>]| all.iter().flatten().min_by_key(|(moment, _)| *moment).copied();
         match self.stage {
             Stage::Ended { .. } => None,
-            Stage::Lingering { .. } => after(self.moved, Some(LINGER), Due::Close),
+            Stage::Lingering => after(self.moved, Some(LINGER), Due::Close),
             _ if !self.unsent().is_empty() || (self.is_in_hand() && !self.is_held_up()) => earliest(&self.due_unsent()),
             Stage::Answering | Stage::Ending => None,
+            Stage::Open if self.held.is_none() => earliest(&self.due_idle(self.service.limits.idle_timeout)),
             Stage::Open => earliest(&self.due_open()),
         }
     }
@@ -120,6 +121,14 @@ impl Session {
         ]
     }
 
+    /// The deadlines of a connection that may be silent for so long.
+    fn due_idle(&self, idle: Option<Duration>) -> [Option<(Moment, Due)>; 2] {
+        [
+            after(self.moved, idle, Due::Finish(EndReason::IdleTimeout)),
+            after(self.opened, self.lifetime(), Due::End(EndReason::MaxLifetime)),
+        ]
+    }
+
     /// The deadlines while it is read.
     fn due_open(&self) -> [Option<(Moment, Due)>; 7] {
         let (limits, held, dialogue) = (self.waits(), self.held.as_deref(), self.dialogue());
@@ -137,10 +146,11 @@ impl Session {
         // a peer may be silent for as long as it likes, and whoever is slowed has no way to be heard
         let idle = limits.idle_timeout.filter(|_| dialogue.is_none() && !self.is_slowed());
         let held_until = dialogue.map(Dialogue::held_until).filter(|until| *until != Moment::NEVER);
+        let [silent, old] = self.due_idle(idle);
         [
             self.due_retired(),
-            after(self.moved, idle, Due::Finish(EndReason::IdleTimeout)),
-            after(self.opened, self.lifetime(), Due::End(EndReason::MaxLifetime)),
+            silent,
+            old,
             held_until.map(|until| (until, Due::Release)),
             self.slowed_until().map(|until| (until, Due::Resume)),
             begun.and_then(|begun| after(begun, wait, unfinished)),

@@ -72,7 +72,7 @@ enum Stage {
     Open,
     Answering,
     Ending,
-    Lingering { left: u32 },
+    Lingering,
     Ended { reset: bool },
 }
 
@@ -103,6 +103,8 @@ struct Held {
     dialogue: Option<Box<Dialogue>>,
     /// What was used of the rates that it is held to.
     pace: Option<Box<Pace>>,
+    /// What the steps may say of the connection, where they ask for it.
+    context: Option<Box<Context>>,
 }
 
 impl Held {
@@ -115,6 +117,7 @@ impl Held {
             && self.drain.is_none()
             && self.dialogue.is_none()
             && self.pace.is_none()
+            && self.context.is_none()
     }
 }
 
@@ -122,7 +125,6 @@ impl Held {
 #[derive(Debug)]
 pub struct Session {
     service: Arc<Service>,
-    context: Option<Box<Context>>,
     held: Option<Box<Held>>,
     opened: Moment,
     /// When the last byte came in or went out.
@@ -130,6 +132,7 @@ pub struct Session {
     received: u64,
     sent: u64,
     messages: u64,
+    /// Bytes that the next read asks for; once it lingers, all that are still read.
     read_size: u32,
     stage: Stage,
     end: Option<EndReason>,
@@ -140,8 +143,7 @@ impl Session {
     #[must_use]
     pub fn new(service: Arc<Service>, context: Option<Box<Context>>, now: Moment) -> Session {
         Session {
-            context,
-            held: None,
+            held: context.map(|context| Box::new(Held { context: Some(context), ..Held::default() })),
             opened: now,
             moved: now,
             received: 0,
@@ -169,8 +171,9 @@ impl Session {
     /// How many bytes the next read should ask for.
     #[must_use]
     pub fn read_size(&self) -> usize {
-        let longest = self.rates().map_or(usize::MAX, Rates::longest_read);
-        (self.read_size as usize).min(longest)
+        let most = self.service.limits.buffer_size_max;
+        let most = self.rates().map_or(most, |rates| rates.longest_read().min(most));
+        (self.read_size as usize).min(most)
     }
 
     /// When the connection was opened.
@@ -234,8 +237,11 @@ impl Session {
     /// [`handle_input`](Self::handle_input) gives an answer.
     pub fn handle_opened<'d>(&mut self, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
         let greeting = if self.stage == Stage::Open { self.greet(desk, now) } else { &[] };
-        if !self.service.pipeline.wants_context() {
-            self.context = None; // nobody speaks of it any more
+        if !self.service.pipeline.wants_context()
+            && let Some(held) = &mut self.held
+        {
+            held.context = None; // nobody speaks of it any more
+            self.release();
         }
         greeting
     }
@@ -245,7 +251,7 @@ impl Session {
     pub fn handle_input<'d>(&mut self, input: &'d mut [u8], desk: &'d mut Desk, now: Moment) -> &'d [u8] {
         let len = input.len();
         self.received += len as u64;
-        match &mut self.stage {
+        match self.stage {
             Stage::Open => {
                 self.moved = now;
                 if let Some(held) = &mut self.held {
@@ -257,9 +263,9 @@ impl Session {
                 self.spend(len, self.messages - before, worker, now);
                 self.mind_arrival(answer, self.messages - before, full, now)
             }
-            Stage::Lingering { left } => {
-                *left = left.saturating_sub(u32::try_from(len).unwrap_or(u32::MAX));
-                if *left == 0 {
+            Stage::Lingering => {
+                self.read_size = self.read_size.saturating_sub(u32::try_from(len).unwrap_or(u32::MAX));
+                if self.read_size == 0 {
                     self.stage = Stage::Ended { reset: false };
                 }
                 &[]
@@ -273,7 +279,7 @@ impl Session {
     pub fn handle_end_of_input<'d>(&mut self, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
         match self.stage {
             Stage::Open => self.finish(EndReason::ClientFin, desk, now),
-            Stage::Lingering { .. } => {
+            Stage::Lingering => {
                 self.stage = Stage::Ended { reset: false };
                 &[]
             }
@@ -331,7 +337,7 @@ impl Session {
     pub fn handle_shut_down(&mut self, now: Moment) {
         if self.stage == Stage::Ending {
             self.moved = now;
-            self.stage = Stage::Lingering { left: LINGER_BYTES };
+            (self.stage, self.read_size) = (Stage::Lingering, LINGER_BYTES);
         }
     }
 
@@ -382,7 +388,7 @@ impl Session {
             _ if !self.unsent().is_empty() => Action::Write,
             Stage::Open if self.is_held_up() => Action::Wait,
             Stage::Open | Stage::Answering if self.is_in_hand() => Action::Answer,
-            Stage::Open | Stage::Lingering { .. } => Action::Read,
+            Stage::Open | Stage::Lingering => Action::Read,
             Stage::Answering => Action::Close { reset: false },
             Stage::Ending => Action::ShutDown,
         }
@@ -442,7 +448,7 @@ impl Session {
     fn end_at_once(&mut self, reason: EndReason, reset: bool) {
         if !matches!(self.stage, Stage::Ended { .. }) {
             // once it is ending, what happens to the rest is no longer why
-            if !matches!(self.stage, Stage::Ending | Stage::Lingering { .. }) {
+            if !matches!(self.stage, Stage::Ending | Stage::Lingering) {
                 self.end = Some(reason);
             }
             self.stage = Stage::Ended { reset };

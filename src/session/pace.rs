@@ -24,7 +24,8 @@ pub struct Rates {
 
 impl Rates {
     fn is_any(&self) -> bool {
-        *self != Rates::default()
+        let Rates { messages, bytes, source_messages, source_bytes } = self;
+        [messages, bytes, source_messages, source_bytes].iter().any(|rate| rate.is_some())
     }
 
     /// Whether connections of a source share any.
@@ -110,6 +111,9 @@ impl Session {
 
     /// Takes that so many bytes came, and messages were answered; what comes next waits if that was too much.
     pub(super) fn spend(&mut self, bytes: usize, messages: u64, worker: usize, now: Moment) {
+        if self.rates().is_none() {
+            return;
+        }
         let bytes = bytes as u64;
         self.with_rates(|rate, bucket, kind, reserved| {
             let used = if kind == Kind::Bytes { bytes } else { messages };

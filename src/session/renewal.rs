@@ -2,7 +2,7 @@
 //!
 //! Which way that is, and for whom, is not known here.
 
-use super::{Limits, Service, Session};
+use super::{Limits, Service, Session, Stage};
 use crate::transform::Context;
 use std::sync::Arc;
 
@@ -10,17 +10,19 @@ impl Session {
     /// Whether it needs a [`Context`] to be served as `service` says.
     #[must_use]
     pub fn lacks_context(&self, service: &Service) -> bool {
-        self.context.is_none() && service.pipeline.wants_context()
+        self.held.as_ref().is_none_or(|held| held.context.is_none()) && service.pipeline.wants_context()
     }
 
     /// Takes that it is to be served as `service` says from the next message on, or, under `stream`, as
     /// soon as the steps hold nothing back, but with its waits from now on; that must [read bytes](crate::framing::Framing::reads_as) as it does now.
     /// `context` is what its steps may say of it, where it [lacks](Self::lacks_context) that.
     pub fn handle_service(&mut self, service: Arc<Service>, context: Option<Box<Context>>) {
-        if self.context.is_none() {
-            self.context = context;
+        if matches!(self.stage, Stage::Lingering | Stage::Ended { .. }) {
+            return; // it is served no more
         }
-        self.held().next = Some(service);
+        let held = self.held();
+        held.context = held.context.take().or(context);
+        held.next = Some(service);
         self.speed_up(); // by other rates it may go on
         self.renew_if(self.is_between_messages());
         self.release();

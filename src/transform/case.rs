@@ -76,12 +76,14 @@ impl Mapping {
         }
         let mut mapping = Mapping { ascii, pairs, rows: Vec::new(), unalike: Vec::new() };
         // No script beyond has case, as the test of all scalar values proves.
+        let mut to = Vec::new();
         for c in '\u{80}'..'\u{2_0000}' {
-            let (mut from, mut to) = (Vec::new(), Vec::new());
-            extend(&mut from, [c].into_iter());
+            let mut from = [0; 4];
+            let from = c.encode_utf8(&mut from).as_bytes();
+            to.clear();
             full(c, &mut to);
             if from != to {
-                mapping.learn(&from, &to);
+                mapping.learn(from, &to);
             }
         }
         mapping

@@ -294,7 +294,7 @@ impl Socket for Line {
 
     fn local(&self) -> Option<SocketAddr> {
         let net = self.net.borrow();
-        let is_tcp = matches!(net.connections[&self.id].peer, Peer::Tcp(_));
+        let is_tcp = net.connections[&self.id].peer.address().is_some();
         is_tcp.then(|| (Ipv4Addr::new(192, 0, 2, 1), 5000).into())
     }
 

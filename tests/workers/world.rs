@@ -161,7 +161,7 @@ impl World {
 
     fn peer(&mut self, id: u64) -> Peer {
         let port = 1024 + u16::try_from(id % 60_000).unwrap();
-        if self.rng.u8(..) < 30 { Peer::Unix } else { Peer::Tcp((Ipv4Addr::new(192, 0, 2, 7), port).into()) }
+        if self.rng.u8(..) < 30 { Peer::Unix } else { Peer::of((Ipv4Addr::new(192, 0, 2, 7), port).into()) }
     }
 
     fn arrive(&mut self) {
@@ -184,7 +184,7 @@ impl World {
         }
         self.intake.admission().enter_anyway();
         let id = self.intake.number();
-        let peer = Peer::Tcp((Ipv4Addr::new(192, 0, 2, 8), 1024 + u16::try_from(id % 60_000).unwrap()).into());
+        let peer = Peer::of((Ipv4Addr::new(192, 0, 2, 8), 1024 + u16::try_from(id % 60_000).unwrap()).into());
         let dialled = self.rng.bool().then(|| (Duration::from_millis(3), Suspicion::default()));
         let listener = self.rng.usize(0..NAMES.len());
         let linkage = self.linkage(id, NAMES[listener], dialled);
@@ -283,7 +283,7 @@ impl World {
             }
             2..4 => Errand::Say(id, b"say this".to_vec(), unbounded().0),
             4 => {
-                let Peer::Tcp(address) = connection.peer else { return };
+                let Some(address) = connection.peer.address() else { return };
                 // from now on nobody knows what is answered
                 connection.ideal = None;
                 let via = NAMES[connection.listener];

@@ -50,7 +50,7 @@ impl Directory {
     /// That a connection from `from` to the listener `via` is a link, if it is.
     #[must_use]
     pub fn find(&self, via: &str, from: &Peer) -> Option<Box<Linkage>> {
-        let Peer::Tcp(from) = from else { return None };
+        let from = from.address()?;
         if !self.any.load(Relaxed) {
             return None;
         }

@@ -176,7 +176,8 @@ impl Links {
                 self.with(key, |peer, links, now| peer.handle_connected(links, now));
             }
             while let Some(key) = self.deadlines.pop(self.poll.now()) {
-                self.with(key.into(), |peer, _, _| peer.deadline = Moment::NEVER);
+                // it is looked at, and says when it wants to be looked at again
+                self.with(key.into(), |_, _, _| {});
             }
             while self.poll.now() >= self.next_dial
                 && let Some(key) = self.queue.pop_front()
@@ -218,7 +219,7 @@ impl Links {
         }
         for (key, peer) in before {
             if let Ok(key) = u32::try_from(key) {
-                self.deadlines.set(key, peer.deadline, Moment::NEVER);
+                self.deadlines.set(key, Moment::NEVER);
             }
             self.directory.remove(key);
             for connection in peer.connections() {
@@ -258,10 +259,8 @@ impl Links {
         act(&mut peer, self, now);
         peer.mind(self, now);
         peer.publish();
-        let due = peer.next_look();
         if let Ok(key) = u32::try_from(key) {
-            self.deadlines.set(key, peer.deadline, due);
-            peer.deadline = due;
+            self.deadlines.set(key, peer.next_look());
         }
         self.peers.insert(key, peer);
     }

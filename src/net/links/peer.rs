@@ -47,8 +47,6 @@ pub(super) struct Peer {
     changes: Throttle,
     /// Whether it waits for its turn to be dialled.
     queued: bool,
-    /// When it is looked at next, as was said last.
-    pub(super) deadline: Moment,
 }
 
 /// The addresses of a peer, tried one after the other.
@@ -82,7 +80,6 @@ impl Peer {
             told: None,
             changes: Throttle::default(),
             queued: false,
-            deadline: Moment::NEVER,
         }
     }
 
@@ -237,7 +234,7 @@ impl Peer {
             Ok(connected) => {
                 self.sheet.count_dial(Dialled::Linked);
                 self.attempt = None;
-                let peer = stream::Peer::Tcp(connected.remote);
+                let peer = stream::Peer::of(connected.remote);
                 let (stream, service) = (Stream::new(connected.socket), Arc::clone(&self.peering.service));
                 let id = links.intake.number();
                 let greets = self.peering.manners.greeting.as_ref().is_some_and(|greeting| greeting.wants_context());

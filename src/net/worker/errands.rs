@@ -47,7 +47,7 @@ impl<C> Connection<C> {
             sent: self.session.sent(),
             messages: self.session.messages(),
             state: self.session.state(),
-            link: self.link.as_ref().map(|link| link.peer().to_owned()),
+            link: self.link().map(|link| link.peer().to_owned()),
         }
     }
 }

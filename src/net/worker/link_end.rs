@@ -130,8 +130,8 @@ impl LinkEnd {
 impl<S: System> Worker<S> {
     /// Tells the thread of the links that a connection is one.
     pub(super) fn tell_linked(&self, key: usize) {
-        let Some(Connection { id, stream, peer, link: Some(link), .. }) = self.table.get(key) else { return };
-        if let Peer::Tcp(remote) = *peer {
+        let Some(connection @ Connection { id, stream, peer, .. }) = self.table.get(key) else { return };
+        if let (Some(link), Some(remote)) = (connection.link(), peer.address()) {
             let ends = (stream.local().unwrap_or(remote), remote);
             let dialled = link.linkage.is_dialled();
             // it ends before the workers do
@@ -157,7 +157,8 @@ impl<S: System> Worker<S> {
     pub(super) fn say(&mut self, id: u64, text: &[u8], answer: Sender<Reply>) {
         let now = self.poll.now();
         let Some(key) = self.find(id) else { return };
-        let Some(Connection { stream, session, link: Some(link), .. }) = self.table.get_mut(key) else { return };
+        let Some(Connection { stream, session, beside: Some(beside), .. }) = self.table.get_mut(key) else { return };
+        let Some(link) = &mut beside.link else { return };
         let by = link.await_answer(answer.clone());
         match session.handle_say(by, text, &mut self.desk, now) {
             Ok(said) => {
@@ -174,20 +175,18 @@ impl<S: System> Worker<S> {
     /// Makes a connection that came from `address` before anybody knew whose it is the link to that peer.
     pub(super) fn adopt(&mut self, address: SocketAddr, linkage: &Linkage) {
         let now = self.poll.now();
-        let comes_from = |peer: &Peer| match peer {
-            Peer::Tcp(from) => (from.ip().to_canonical(), from.port()) == (address.ip(), address.port()),
-            Peer::Unix => false,
-        };
+        let comes_from =
+            |peer: &Peer| peer.address().is_some_and(|from| (from.ip(), from.port()) == (address.ip(), address.port()));
         let is_meant = |connection: &Connection<S::Stream>| {
-            connection.link.is_none()
+            connection.link().is_none()
                 && comes_from(&connection.peer)
                 && connection.session.service().name == linkage.sheet.via
         };
         let Some(key) = self.table.iter().find(|(_, connection)| is_meant(connection)).map(|(key, _)| key) else {
             return;
         };
-        if let Some(Connection { session, link, .. }) = self.table.get_mut(key) {
-            *link = Some(Box::new(LinkEnd::begin(linkage.clone(), session, now)));
+        if let Some(Connection { session, beside, .. }) = self.table.get_mut(key) {
+            beside.get_or_insert_default().link = Some(LinkEnd::begin(linkage.clone(), session, now));
         }
         self.tell_linked(key);
         self.settle(key);
@@ -198,8 +197,8 @@ impl<S: System> Worker<S> {
     pub(super) fn unlink(&mut self, id: u64, reason: EndReason) {
         let now = self.poll.now();
         let Some(key) = self.find(id) else { return };
-        let Some(Connection { stream, session, link, .. }) = self.table.get_mut(key) else { return };
-        if link.is_none() {
+        let Some(Connection { stream, session, beside: Some(beside), .. }) = self.table.get_mut(key) else { return };
+        if beside.link.is_none() {
             return;
         }
         if reason == EndReason::DuplicateLink {
@@ -208,7 +207,7 @@ impl<S: System> Worker<S> {
             return self.settle(key);
         }
         // one that was dialled ends, and is told of then
-        let unlinked = link.take_if(|link| !link.linkage.is_dialled());
+        let unlinked = beside.link.take_if(|link| !link.linkage.is_dialled());
         let answer = match unlinked {
             Some(_) => session.handle_unlink(&mut self.desk, now),
             None => session.handle_end(reason, &mut self.desk, now),

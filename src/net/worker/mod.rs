@@ -43,6 +43,9 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 const MAILBOX: usize = 1024;
 /// How many errands may.
 const ERRANDS: usize = 64;
+/// For how many connections, at most, there is room from the start: what has to move as it grows is left behind,
+/// used, while what is reserved costs nothing.
+const ROOM: usize = 64 * 1024;
 
 /// A connection on its way from the acceptor to a worker; its place is taken.
 #[derive(Debug)]
@@ -119,6 +122,7 @@ pub struct Worker<S: System = Poll> {
     /// The last orders for how to serve that were carried out.
     obeyed: u64,
     table: Slab<Connection<S::Stream>>,
+    /// When each connection wants to be looked at, or sooner, never later.
     deadlines: Deadlines,
     input: Vec<u8>,
     desk: Desk,
@@ -138,10 +142,14 @@ struct Connection<C> {
     peer: Peer,
     /// What epoll is asked to report.
     interest: Interest,
-    /// The deadline that is set; it may come before the session's own, never after it.
-    deadline: Moment,
+    beside: Option<Box<Beside>>,
+}
+
+/// What few connections have.
+#[derive(Debug, Default)]
+struct Beside {
     /// What there is beside, if it is a link.
-    link: Option<Box<LinkEnd>>,
+    link: Option<LinkEnd>,
     /// That it is counted among those of its source.
     visit: Option<Box<Visit>>,
     /// Whether its place is one beside the others.
@@ -177,11 +185,11 @@ impl<S: System> Worker<S> {
                 pulse,
                 load: Arc::default(),
             },
-            admission,
             obeyed: orders.generation(),
             orders,
-            table: Slab::new(),
-            deadlines: Deadlines::default(),
+            table: Slab::with_capacity(admission.max().min(ROOM)),
+            deadlines: Deadlines::with_capacity(admission.max().min(ROOM)),
+            admission,
             input: vec![0; read_max],
             desk: Desk::new(number),
             draining: false,
@@ -281,8 +289,12 @@ impl<S: System> Worker<S> {
         }
         session.service().tally.of(self.number).accepted.add(1);
         self.handle.accepted.add(1);
-        let link = arrival.link.map(|linkage| LinkEnd::begin(*linkage, &mut session, now));
-        if let Some(visit) = &arrival.visit
+        let beside = Beside {
+            link: arrival.link.map(|linkage| LinkEnd::begin(*linkage, &mut session, now)),
+            visit: arrival.visit,
+            is_aside: arrival.refusal.is_some(),
+        };
+        if let Some(visit) = &beside.visit
             && session.service().limits.rates.are_shared()
         {
             session.handle_source(Arc::clone(visit.shared()), &self.desk, now);
@@ -294,10 +306,7 @@ impl<S: System> Worker<S> {
             session,
             peer: arrival.peer,
             interest: Interest::Read,
-            deadline: Moment::NEVER,
-            link: link.map(Box::new),
-            visit: arrival.visit,
-            is_aside: arrival.refusal.is_some(),
+            beside: beside.is_any().then(|| Box::new(beside)),
         });
         failpoint!("welcome");
         let Some(Connection { stream, session, .. }) = self.table.get_mut(key) else { return };
@@ -373,13 +382,8 @@ impl<S: System> Worker<S> {
     fn settle(&mut self, key: usize) {
         let now = self.poll.now();
         let Some(connection) = self.table.get_mut(key) else { return };
-        if let Some(visit) = &mut connection.visit
-            && connection.session.messages() > 0
-        {
-            visit.speak();
-        }
-        if let Some(link) = &mut connection.link {
-            link.handle_heard(&mut connection.session, connection.id, now);
+        if let Some(beside) = &mut connection.beside {
+            beside.heed(&mut connection.session, connection.id, now);
         }
         let mut action = connection.session.poll_action();
         if action == Action::ShutDown {
@@ -405,18 +409,17 @@ impl<S: System> Worker<S> {
         }
         // a deadline that has moved away is left where it is, and looked at when it comes
         let due = connection.session.poll_timeout();
-        if due < connection.deadline
-            && let Ok(key) = u32::try_from(key)
+        if let Ok(key) = u32::try_from(key)
+            && due < self.deadlines.of(key)
         {
-            self.deadlines.set(key, connection.deadline, due);
-            connection.deadline = due;
+            self.deadlines.set(key, due);
         }
     }
 
     fn close(&mut self, key: usize, reset: bool) {
         let Some(connection) = self.table.try_remove(key) else { return };
         if let Ok(key) = u32::try_from(key) {
-            self.deadlines.set(key, connection.deadline, Moment::NEVER);
+            self.deadlines.set(key, Moment::NEVER);
         }
         if reset {
             connection.stream.reset_on_close();
@@ -425,12 +428,12 @@ impl<S: System> Worker<S> {
         if let Some(counter) = connection.session.service().tally.of(self.number).closed.get(reason as usize) {
             counter.add(1);
         }
-        if let Some(link) = &connection.link {
+        if let Some(link) = connection.link() {
             self.tell_ended(link, connection.id, reason);
         }
         self.records.end(connection.id, &connection.peer, &connection.session, reason, self.poll.now());
         // the descriptor is free before its place is
-        let is_aside = connection.is_aside;
+        let is_aside = connection.beside.as_ref().is_some_and(|beside| beside.is_aside);
         drop(connection);
         self.handle.load.fetch_sub(1, Relaxed);
         if is_aside {
@@ -441,7 +444,29 @@ impl<S: System> Worker<S> {
     }
 }
 
+impl Beside {
+    fn is_any(&self) -> bool {
+        self.link.is_some() || self.visit.is_some() || self.is_aside
+    }
+
+    /// Takes what the session has heard.
+    fn heed(&mut self, session: &mut Session, id: u64, now: Moment) {
+        if let Some(visit) = &mut self.visit
+            && session.messages() > 0
+        {
+            visit.speak();
+        }
+        if let Some(link) = &mut self.link {
+            link.handle_heard(session, id, now);
+        }
+    }
+}
+
 impl<C> Connection<C> {
+    fn link(&self) -> Option<&LinkEnd> {
+        self.beside.as_ref().and_then(|beside| beside.link.as_ref())
+    }
+
     /// Whether a report with `token`, which has this connection's key, is for it and not for one
     /// before it.
     fn is_meant(&self, token: u64) -> bool {
@@ -475,4 +500,15 @@ fn token(key: usize, id: u64) -> u64 {
 
 fn key_of(token: u64) -> usize {
     usize::try_from(token & u64::from(u32::MAX)).unwrap_or(usize::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Ten thousand of them are idle; with its deadline each may have 128 bytes.
+    #[test]
+    fn a_connection_is_small() {
+        assert!(size_of::<Connection<Stream>>() <= 104, "{}", size_of::<Connection<Stream>>());
+    }
 }

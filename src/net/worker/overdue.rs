@@ -3,7 +3,6 @@
 //! What a deadline is for is the session's business.
 
 use super::{Connection, Worker, answer_with, key_of, token};
-use crate::deadlines::Moment;
 use crate::net::system::{Socket, System};
 use crate::session::Action;
 
@@ -17,7 +16,6 @@ impl<S: System> Worker<S> {
         while let Some(key) = self.deadlines.pop(now) {
             let key = key as usize;
             let Some(connection) = self.table.get_mut(key) else { continue };
-            connection.deadline = Moment::NEVER;
             let token = token(key, connection.id);
             if connection.session.poll_timeout() <= now {
                 self.catch_up(token);

@@ -2,7 +2,7 @@
 //!
 //! Who catches the panic, and how long the rest is, is not known here.
 
-use super::Worker;
+use super::{ROOM, Worker};
 use crate::deadlines::{Deadlines, Moment};
 use crate::net::system::System;
 use crate::session::{Desk, EndReason};
@@ -17,7 +17,7 @@ impl<S: System> Worker<S> {
     pub fn recover(&mut self) -> usize {
         self.handle.panics.add(1);
         self.desk = Desk::new(self.number);
-        self.deadlines = Deadlines::default();
+        self.deadlines = Deadlines::with_capacity(self.admission.max().min(ROOM));
         self.input = vec![0; self.input.len()];
         let keys: Vec<usize> = self.table.iter().map(|(key, _)| key).collect();
         let mut lost = 0;
@@ -30,7 +30,7 @@ impl<S: System> Worker<S> {
             // that closes the socket, too, so that epoll has nothing left of it
             self.close(*key, true);
         }
-        self.table = Slab::new();
+        self.table = Slab::with_capacity(self.admission.max().min(ROOM));
         lost
     }
 
