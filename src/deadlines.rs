@@ -61,7 +61,7 @@ impl Clock {
 
 /// Of two entries the earlier one is less. There are many, so nothing is lost between them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(packed(4))]
+#[repr(Rust, packed(4))]
 struct Entry {
     moment: Moment,
     key: u32,

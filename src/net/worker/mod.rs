@@ -6,6 +6,7 @@
 //! per report is enough, neither a FIN that came with the data nor an urgent byte that cut a read
 //! short can be missed, and a connection uses at most one read buffer of each turn.
 
+mod connection;
 mod errands;
 mod gaps;
 mod link_end;
@@ -32,6 +33,7 @@ use crate::net::system::{Socket, System};
 use crate::session::{Action, Desk, EndReason, Service, Session};
 use crate::sources::Visit;
 use crate::transform::Context;
+use connection::{Beside, Connection, key_of, token};
 use gaps::Gaps;
 use link_end::LinkEnd;
 use slab::Slab;
@@ -132,28 +134,6 @@ pub struct Worker<S: System = Poll> {
     stopwatch: Stopwatch,
     /// Where it is told of links.
     links: Post<Told>,
-}
-
-#[derive(Debug)]
-struct Connection<C> {
-    id: u64,
-    stream: C,
-    session: Session,
-    peer: Peer,
-    /// What epoll is asked to report.
-    interest: Interest,
-    beside: Option<Box<Beside>>,
-}
-
-/// What few connections have.
-#[derive(Debug, Default)]
-struct Beside {
-    /// What there is beside, if it is a link.
-    link: Option<LinkEnd>,
-    /// That it is counted among those of its source.
-    visit: Option<Box<Visit>>,
-    /// Whether its place is one beside the others.
-    is_aside: bool,
 }
 
 impl<S: System> Worker<S> {
@@ -444,36 +424,6 @@ impl<S: System> Worker<S> {
     }
 }
 
-impl Beside {
-    fn is_any(&self) -> bool {
-        self.link.is_some() || self.visit.is_some() || self.is_aside
-    }
-
-    /// Takes what the session has heard.
-    fn heed(&mut self, session: &mut Session, id: u64, now: Moment) {
-        if let Some(visit) = &mut self.visit
-            && session.messages() > 0
-        {
-            visit.speak();
-        }
-        if let Some(link) = &mut self.link {
-            link.handle_heard(session, id, now);
-        }
-    }
-}
-
-impl<C> Connection<C> {
-    fn link(&self) -> Option<&LinkEnd> {
-        self.beside.as_ref().and_then(|beside| beside.link.as_ref())
-    }
-
-    /// Whether a report with `token`, which has this connection's key, is for it and not for one
-    /// before it.
-    fn is_meant(&self, token: u64) -> bool {
-        token >> 32 == self.id & u64::from(u32::MAX)
-    }
-}
-
 /// Writes `answer` straight from the buffer it lies in; the session keeps what the socket refuses.
 /// Gives whether there was an answer and the socket took all of it.
 fn answer_with(stream: &impl Socket, session: &mut Session, answer: &[u8], worker: usize) -> bool {
@@ -490,25 +440,4 @@ fn answer_with(stream: &impl Socket, session: &mut Session, answer: &[u8], worke
         Outcome::Failed(reason) => session.handle_failure(reason),
     }
     false
-}
-
-/// A connection's token: the end of its number, which tells it from those that had its key before,
-/// and its key.
-fn token(key: usize, id: u64) -> u64 {
-    id << 32 | (key as u64 & u64::from(u32::MAX))
-}
-
-fn key_of(token: u64) -> usize {
-    usize::try_from(token & u64::from(u32::MAX)).unwrap_or(usize::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Ten thousand of them are idle; with its deadline each may have 128 bytes.
-    #[test]
-    fn a_connection_is_small() {
-        assert!(size_of::<Connection<Stream>>() <= 104, "{}", size_of::<Connection<Stream>>());
-    }
 }
