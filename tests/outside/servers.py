@@ -10,7 +10,7 @@ import tempfile
 
 from . import system
 from .daemon import toml
-from .wire import ask, eventually
+from .wire import connect, eventually, exchange
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PROGRAMS = os.path.join(ROOT, "target/servers/release")  # what benches/servers is built into
@@ -92,8 +92,10 @@ class Server:
             with open(self.log_file, errors="replace") as log:
                 raise AssertionError(f"{self.name} has ended: {log.read()[-2000:]}")
         try:
-            return ask(self.address, self.hello) == self.answer(self.hello)
-        except OSError:
+            with connect(self.address) as client:
+                exchange(client, self.hello, self.answer(self.hello))
+            return True
+        except (AssertionError, OSError):
             return False
 
     @property
