@@ -3,18 +3,15 @@
 As the blog's, it makes a text of each read: a character that is cut by one ends the connection."""
 
 import asyncio
+import contextlib
 import sys
 
 
 async def serve(reader, writer):
-    try:
+    with contextlib.closing(writer), contextlib.suppress(ConnectionError):
         while received := await reader.read(64 * 1024):
             writer.write(received.decode().upper().encode())
             await writer.drain()
-    except ConnectionError:
-        pass
-    finally:
-        writer.close()
 
 
 async def main():

@@ -2,13 +2,14 @@
 
 As the blog's, it makes a text of each read: a character that is cut by one ends the connection."""
 
+import contextlib
 import socket
 import sys
 import threading
 
 
 def serve(client):
-    with client:
+    with client, contextlib.suppress(ConnectionError):
         while received := client.recv(1024):
             client.sendall(received.decode().upper().encode())
 
