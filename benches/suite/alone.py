@@ -9,10 +9,9 @@ import tempfile
 import time
 
 from outside import system
-from outside.servers import ROOT
 from outside.wire import connect, eventually, exchange
 
-from . import load, servers
+from . import load, programs, servers
 from .rounds import Step
 
 IDLE = [servers.Shoutd, servers.Yardstick, servers.Tokio, servers.Threads, servers.Python, servers.Asyncio]
@@ -108,16 +107,11 @@ def calls(kind, found, scale):
 
 # ---- instructions --------------------------------------------------------------------------------
 
-SESSION = os.path.join(ROOT, "benches/session.rs")
-
 
 def instructions(found):
     """Instructions for each message of 32 B in the session alone. `benches/session.rs` is run as `session MESSAGES`, and does
     nothing but that; the difference of two runs leaves out how it starts."""
-    build = ["cargo", "bench", "--locked", "--bench", "session", "--no-run"]
-    built = subprocess.run(build, cwd=ROOT, capture_output=True, text=True, check=True).stderr
-    program = os.path.join(ROOT, re.search(r"\((\S*session-\S*)\)", built)[1])
-    few, many = (collected(program, messages) for messages in (1000, 11_000))
+    few, many = (collected(programs.session(), messages) for messages in (1000, 11_000))
     found.alone["instructions"] = (many - few) / 10_000
 
 
@@ -150,7 +144,7 @@ def measures(kinds, scale, chance):
     for kind in TRACED:
         if kind in wanted and system.has("strace"):
             yield "calls", kind.name, scale.trace * 1.2 + 0.1, lambda found, kind=kind: calls(kind, found, scale)
-    if os.path.exists(SESSION) and system.has("valgrind"):
+    if programs.session() and system.has("valgrind"):
         yield "instructions", "shoutd", 20, lambda found: instructions(found)
 
 
@@ -161,7 +155,7 @@ def lacking(wanted):
         reasons.append(("calls", "apt-get install strace"))
     if "instructions" in wanted and not system.has("valgrind"):
         reasons.append(("instructions", "apt-get install valgrind"))
-    if "instructions" in wanted and not os.path.exists(SESSION):
+    if "instructions" in wanted and not programs.session():
         reasons.append(("instructions", "there is no benches/session.rs"))
     return reasons
 

@@ -91,7 +91,7 @@ def svg(figures, facts):
             panels.append(panel)
         y = max(panel.bottom for panel in panels) + 46
     title = "shoutd beside others: rates, as ratio to a bare epoll server in C with one thread"
-    beside = f"middle of {facts['rounds']} rounds; a line from the lowest to the highest; {facts['commit']}, {facts['date']}"
+    beside = f"the middle of all rounds ({facts['rounds']}); a line from the lowest to the highest; {facts['commit']}, {facts['date']}"
     machine = f"{facts['machine']}, Linux {facts['kernel']}, {facts['congestion']}; servers on one core, the load on another"
     heads = [text(28, 32, title, "title"), text(28, 52, beside, "soft"), text(28, 69, machine, "soft")]
     parts = "\n".join(heads + [part for panel in panels for part in panel.parts])
