@@ -96,11 +96,16 @@ def traced(server, seconds):
 
 
 def calls(kind, found, scale):
-    """System calls for each message: of a longer run less a shorter one, so that coming and going is in neither."""
+    """System calls for each message: of a long run less a short one, so that coming and going is in neither."""
+    seconds = scale.trace
     with kind() as server:
-        short, few = traced(server, scale.trace / 5)
-        long, many = traced(server, scale.trace)
-    assert many > few, f"{many} messages in the longer run, {few} in the shorter"
+        short, few = traced(server, 0.1)
+        long, many = traced(server, seconds)
+        # a busy machine may have had no time for it
+        while many < 2 * few and seconds < 8:
+            seconds *= 2
+            long, many = traced(server, seconds)
+    assert many > few, f"{many} messages in {seconds:g} s, {few} in 0.1 s"
     each = {name: (count - short.get(name, 0)) / (many - few) for name, count in long.items()}
     found.alone.setdefault("calls", {})[kind.name] = each
 
@@ -143,7 +148,7 @@ def measures(kinds, scale, chance):
             yield "start", kind.name, 0.05, lambda found, kind=kind: start(kind, found)
     for kind in TRACED:
         if kind in wanted and system.has("strace"):
-            yield "calls", kind.name, scale.trace * 1.2 + 0.1, lambda found, kind=kind: calls(kind, found, scale)
+            yield "calls", kind.name, scale.trace + 0.3, lambda found, kind=kind: calls(kind, found, scale)
     if programs.session() and system.has("valgrind"):
         yield "instructions", "shoutd", 20, lambda found: instructions(found)
 
