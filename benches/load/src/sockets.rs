@@ -12,7 +12,7 @@ use std::time::Duration;
 
 pub const READ: EpollFlags = EpollFlags::EPOLLIN;
 pub const WRITE: EpollFlags = EpollFlags::EPOLLOUT;
-/// How long epoll sleeps at most, so that a thread sees that it is to stop.
+/// How long epoll sleeps at most, so that a thread sees that time is over.
 pub const TICK: u16 = 50;
 const EVENTS: usize = 256;
 
