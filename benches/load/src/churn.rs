@@ -4,7 +4,7 @@
 use crate::measure::{Phase, Tally, Window, measure, seconds, wrong_reply};
 use crate::messages::{self, Messages};
 use crate::script::PIECE;
-use crate::sockets::{self, Events, Poll, READ, TICK, WRITE};
+use crate::sockets::{self, Events, Poll, READ, WRITE};
 use crate::{Report, Target};
 use clap::Args;
 use std::io::{self, ErrorKind, Read, Write};
@@ -146,7 +146,7 @@ impl Crowd<'_> {
             if !phase.over() {
                 self.fill();
             }
-            for event in self.poll.wait(&mut events, TICK)? {
+            for event in self.poll.wait(&mut events)? {
                 let place = sockets::place(event);
                 match self.turn(place, &mut buffer) {
                     Ok(false) => {}

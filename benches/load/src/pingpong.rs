@@ -4,7 +4,7 @@
 use crate::measure::{Phase, Tally, Window, measure, wrong_reply};
 use crate::messages::{self, Messages};
 use crate::script::PIECE;
-use crate::sockets::{self, Events, Poll, READ, TICK, WRITE};
+use crate::sockets::{self, Events, Poll, READ, WRITE};
 use crate::{Report, Target};
 use clap::Args;
 use std::collections::VecDeque;
@@ -28,9 +28,6 @@ pub struct Options {
     pub depth: usize,
     #[command(flatten)]
     pub window: Window,
-    /// Look for replies without sleep in between, which keeps a core busy
-    #[arg(long)]
-    pub spin: bool,
 }
 
 struct Connection {
@@ -137,7 +134,7 @@ fn work(sockets: Vec<TcpStream>, options: &Options, messages: &Messages, phase: 
             until = Some(Instant::now() + REST);
             continue;
         }
-        for event in poll.wait(&mut events, if options.spin { 0 } else { TICK })? {
+        for event in poll.wait(&mut events)? {
             let place = sockets::place(event);
             let Some(connection) = &mut connections[place] else { continue };
             let turn = connection.turn(messages, &mut buffer, &mut tally, phase);
