@@ -1,9 +1,10 @@
-//! Connections that are short: connect, one request and its reply, close, and again.
+//! Connections that are short: connect, one request and its reply, close, and again. At the end, those that are open
+//! are waited for.
 
 use crate::measure::{Phase, Tally, Window, measure, seconds, wrong_reply};
 use crate::messages::{self, Messages};
 use crate::script::PIECE;
-use crate::sockets::{self, Events, Poll, READ, TICK, WRITE};
+use crate::sockets::{self, Events, Poll, READ, WRITE};
 use crate::{Report, Target};
 use clap::Args;
 use std::io::{self, ErrorKind, Read, Write};
@@ -141,9 +142,11 @@ impl Crowd<'_> {
 
     fn work(mut self, phase: &Phase) -> io::Result<Tally> {
         let (mut events, mut buffer, mut round) = (Events::new(), vec![0; PIECE], Instant::now());
-        while !phase.over() && !self.tally.hopeless() {
-            self.fill();
-            for event in self.poll.wait(&mut events, TICK)? {
+        while !self.tally.hopeless() && (!phase.over() || self.connections.iter().any(Option::is_some)) {
+            if !phase.over() {
+                self.fill();
+            }
+            for event in self.poll.wait(&mut events)? {
                 let place = sockets::place(event);
                 match self.turn(place, &mut buffer) {
                     Ok(false) => {}

@@ -1,5 +1,5 @@
-//! Load for a TCP server that answers a text with its transform: how fast it answers, what of the machine it needs
-//! for that, and whether every byte is right.
+//! Load for a TCP server that answers a text with the same in upper case: how fast it answers, what of the machine it
+//! needs for that, and whether every byte is right.
 //!
 //! It talks to this machine alone, and prints a line for people and, with `--json`, one for programs after it. It
 //! starts no server, compares nothing, and keeps nothing: that is the business of `benches/run`.
@@ -30,9 +30,6 @@ struct Target {
     /// Addresses to connect from, 127.0.0.2 and on, some 28,000 ports each; 0 is the system's choice
     #[arg(long, global = true, default_value_t = 0)]
     source_ips: u32,
-    /// Congestion control of this end's sockets; without it, the system's
-    #[arg(long, global = true)]
-    congestion: Option<String>,
     /// Server's process, to report the CPU and the memory of it and all its descendants
     #[arg(long, global = true)]
     pid: Option<i32>,
@@ -43,7 +40,7 @@ struct Target {
 
 #[derive(Parser)]
 #[command(
-    about = "Load for TCP servers that answer a text with its transform (loopback only)",
+    about = "Load for TCP servers that answer a text in upper case, as Unicode has it (loopback only)",
     after_help = "Exit status: 0 when every byte was right, 1 when any was not, 2 on wrong use.\n\n\
     Examples:\n  \
     load pingpong -a 127.0.0.1:7878 -c 50 -s 64 -d 16 --json\n  \

@@ -172,7 +172,7 @@ pub fn measure<P>(
     })
 }
 
-/// What is said of a reply that is not the transform of its request.
+/// What is said of a reply that is not what it must be.
 pub fn wrong_reply() -> io::Error {
-    io::Error::other("the reply is not the transform of its request")
+    io::Error::other("the reply is not the request in upper case")
 }

@@ -1,6 +1,6 @@
 //! Texts, cut into messages: which bytes each has, and which bytes its reply.
 
-use crate::script::{PIECE, Script, Transform};
+use crate::script::{PIECE, Script};
 use clap::Args;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,9 +24,6 @@ pub struct Options {
     /// The reply to --request
     #[arg(long, requires = "request")]
     reply: Option<String>,
-    /// What the server makes of a message
-    #[arg(long, value_enum, default_value = "upper")]
-    verify: Transform,
 }
 
 /// A number of bytes from the command line, for which there is room.
@@ -92,7 +89,7 @@ impl Messages {
             return Messages::of(vec![(unescape(request), unescape(reply))]);
         }
         let requests = cut(&text(options.text.as_deref())?, options.size, options.newline)?;
-        let replies: Vec<_> = requests.iter().map(|request| options.verify.of(request)).collect();
+        let replies: Vec<_> = requests.iter().map(|request| request.to_uppercase()).collect();
         Messages::of(requests.into_iter().zip(replies).collect())
     }
 

@@ -1,15 +1,19 @@
-//! Requests and replies on connections that stay: each reply calls forth the next request.
+//! Requests and replies on connections that stay: each reply calls forth the next request. At the end, what is still
+//! owed is waited for.
 
 use crate::measure::{Phase, Tally, Window, measure, wrong_reply};
 use crate::messages::{self, Messages};
 use crate::script::PIECE;
-use crate::sockets::{self, Events, Poll, READ, TICK, WRITE};
+use crate::sockets::{self, Events, Poll, READ, WRITE};
 use crate::{Report, Target};
 use clap::Args;
 use std::collections::VecDeque;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::TcpStream;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// How long the server has for what it owes at the end.
+const REST: Duration = Duration::from_secs(5);
 
 #[derive(Args, Clone)]
 #[group(skip)]
@@ -24,9 +28,6 @@ pub struct Options {
     pub depth: usize,
     #[command(flatten)]
     pub window: Window,
-    /// Look for replies without sleep in between, which keeps a core busy
-    #[arg(long)]
-    pub spin: bool,
 }
 
 struct Connection {
@@ -36,9 +37,10 @@ struct Connection {
     answered: usize,
     /// When those under way were asked.
     since: VecDeque<Instant>,
-    /// Bytes that the requests so far have, that were sent, that came back, and that have come back with the next
-    /// reply.
+    /// Bytes that the requests so far have and their replies; that were sent and received; and that will have been
+    /// received when the next reply is whole.
     wanted: usize,
+    owed: usize,
     sent: usize,
     received: usize,
     next: usize,
@@ -49,13 +51,13 @@ struct Connection {
 impl Connection {
     fn new(socket: TcpStream, messages: &Messages) -> Connection {
         let (asked, answered, since, stuck) = (0, 0, VecDeque::new(), false);
-        let (wanted, sent, received, next) = (0, 0, 0, messages.bytes(1).1);
-        Connection { socket, asked, answered, since, wanted, sent, received, next, stuck }
+        let (wanted, owed, sent, received, next) = (0, 0, 0, 0, messages.bytes(1).1);
+        Connection { socket, asked, answered, since, wanted, owed, sent, received, next, stuck }
     }
 
     fn ask(&mut self, count: usize, messages: &Messages, now: Instant) {
         self.asked += count;
-        self.wanted = messages.bytes(self.asked).0;
+        (self.wanted, self.owed) = messages.bytes(self.asked);
         self.since.extend(std::iter::repeat_n(now, count));
     }
 
@@ -84,7 +86,8 @@ impl Connection {
         if count == 0 {
             return Err(ErrorKind::UnexpectedEof.into());
         }
-        if !messages.script.is_reply(self.received, &buffer[..count]) {
+        // no answer may come before its question
+        if self.received + count > self.owed || !messages.script.is_reply(self.received, &buffer[..count]) {
             return Err(wrong_reply());
         }
         self.received += count;
@@ -93,49 +96,56 @@ impl Connection {
             self.answered += 1;
             self.next = messages.bytes(self.answered + 1).1;
         }
-        // no answer may come before its question
-        if self.answered > self.asked || (self.answered == self.asked && self.received > messages.bytes(self.asked).1) {
-            return Err(wrong_reply());
-        }
         Ok(self.answered - before)
     }
 
-    /// Receives, notes how long the replies took if they count, and asks anew.
-    fn turn(&mut self, messages: &Messages, buffer: &mut [u8], tally: &mut Tally, counts: bool) -> io::Result<()> {
+    /// Receives, notes how long the replies took if they count, and asks anew while there is time.
+    fn turn(&mut self, messages: &Messages, buffer: &mut [u8], tally: &mut Tally, phase: &Phase) -> io::Result<()> {
         let replies = self.receive(messages, buffer)?;
         if replies > 0 {
-            let now = Instant::now();
+            let (now, counts) = (Instant::now(), phase.counting());
             for since in self.since.drain(..replies).filter(|_| counts) {
                 tally.record(now - since);
             }
-            self.ask(replies, messages, now);
+            if !phase.over() {
+                self.ask(replies, messages, now);
+            }
         }
         Ok(())
+    }
+
+    fn is_whole(&self) -> bool {
+        self.received == self.owed
     }
 }
 
 fn work(sockets: Vec<TcpStream>, options: &Options, messages: &Messages, phase: &Phase) -> io::Result<Tally> {
     let (mut tally, poll) = (Tally::new(), Poll::new()?);
     let (mut events, mut buffer) = (Events::new(), vec![0; PIECE]);
-    let mut open = sockets.len();
     let mut connections: Vec<_> = sockets.into_iter().map(|socket| Some(Connection::new(socket, messages))).collect();
     for (place, connection) in connections.iter_mut().flatten().enumerate() {
         poll.add(&connection.socket, place, READ)?;
         connection.ask(options.depth, messages, Instant::now());
         connection.flush(messages, &poll, place)?;
     }
-    while !phase.over() && open > 0 {
-        let counts = phase.counting();
-        for event in poll.wait(&mut events, if options.spin { 0 } else { TICK })? {
+    let mut until: Option<Instant> = None;
+    while until.is_none_or(|until| Instant::now() < until && !connections.iter().flatten().all(Connection::is_whole)) {
+        if phase.over() && until.is_none() {
+            until = Some(Instant::now() + REST);
+            continue;
+        }
+        for event in poll.wait(&mut events)? {
             let place = sockets::place(event);
             let Some(connection) = &mut connections[place] else { continue };
-            let turn = connection.turn(messages, &mut buffer, &mut tally, counts);
+            let turn = connection.turn(messages, &mut buffer, &mut tally, phase);
             if let Err(error) = turn.and_then(|()| connection.flush(messages, &poll, place)) {
                 tally.fail(&error);
                 connections[place] = None;
-                open -= 1;
             }
         }
+    }
+    for _ in connections.iter().flatten().filter(|connection| !connection.is_whole()) {
+        tally.fail(&ErrorKind::TimedOut.into());
     }
     Ok(tally)
 }

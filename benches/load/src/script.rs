@@ -3,28 +3,8 @@
 //! As they repeat, what belongs to a position is found without a look at what was before, and a read of any length
 //! is compared in one go. Where messages begin is in `messages.rs`.
 
-use clap::ValueEnum;
-
 /// The longest piece of a stream that is had in one slice, and so the longest read and write.
 pub const PIECE: usize = 256 * 1024;
-
-/// What a server makes of a text.
-#[derive(Clone, Copy, ValueEnum)]
-pub enum Transform {
-    /// Upper case, as Unicode has it (`str::to_uppercase`)
-    Upper,
-    /// The same
-    Same,
-}
-
-impl Transform {
-    pub fn of(self, text: &str) -> String {
-        match self {
-            Transform::Upper => text.to_uppercase(),
-            Transform::Same => text.to_owned(),
-        }
-    }
-}
 
 struct Endless {
     bytes: Vec<u8>,
@@ -75,7 +55,7 @@ mod tests {
     use super::*;
 
     fn script(text: &str) -> Script {
-        Script::new(text, &Transform::Upper.of(text))
+        Script::new(text, &text.to_uppercase())
     }
 
     #[test]

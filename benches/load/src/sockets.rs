@@ -12,8 +12,8 @@ use std::time::Duration;
 
 pub const READ: EpollFlags = EpollFlags::EPOLLIN;
 pub const WRITE: EpollFlags = EpollFlags::EPOLLOUT;
-/// How long epoll sleeps at most, so that a thread sees that it is to stop.
-pub const TICK: u16 = 50;
+/// How long epoll sleeps at most, so that a thread sees that time is over.
+const TICK: u16 = 50;
 const EVENTS: usize = 256;
 
 /// Watches sockets, level-triggered, each with its place in the caller's table.
@@ -32,9 +32,9 @@ impl Poll {
         Ok(self.0.modify(socket, &mut EpollEvent::new(interest, place as u64))?)
     }
 
-    /// Fills `room` and tells what is in it.
-    pub fn wait<'a>(&self, room: &'a mut Events, milliseconds: u16) -> io::Result<&'a [EpollEvent]> {
-        match self.0.wait(&mut room.0, EpollTimeout::from(milliseconds)) {
+    /// Fills `room`, though it may be with nothing, and tells what is in it.
+    pub fn wait<'a>(&self, room: &'a mut Events) -> io::Result<&'a [EpollEvent]> {
+        match self.0.wait(&mut room.0, EpollTimeout::from(TICK)) {
             Ok(count) => Ok(&room.0[..count]),
             Err(Errno::EINTR) => Ok(&[]),
             Err(error) => Err(error.into()),
@@ -65,9 +65,6 @@ fn source(nth: usize, count: u32) -> Option<Ipv4Addr> {
 fn socket(target: &Target, nth: usize) -> io::Result<Socket> {
     let socket = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
     socket.set_tcp_nodelay(true)?;
-    if let Some(name) = &target.congestion {
-        socket.set_tcp_congestion(name.as_bytes())?;
-    }
     if let Some(source) = source(nth, target.source_ips) {
         // the port is found when it connects, when it is known what it must differ from
         setsockopt(&socket, IpBindAddressNoPort, &true)?;

@@ -5,8 +5,8 @@
 
 use crate::measure::{Phase, Tally, Window, measure, seconds, wrong_reply};
 use crate::messages::{size, text};
-use crate::script::{Script, Transform};
-use crate::sockets::{self, Events, Poll, READ, TICK, WRITE};
+use crate::script::Script;
+use crate::sockets::{self, Events, Poll, READ, WRITE};
 use crate::{Report, Target};
 use clap::Args;
 use nix::sys::epoll::EpollFlags;
@@ -26,9 +26,6 @@ pub struct Options {
     /// Send this text again and again instead of random letters and digits
     #[arg(long)]
     text: Option<PathBuf>,
-    /// What the server makes of a text
-    #[arg(long, value_enum, default_value = "upper")]
-    verify: Transform,
     #[command(flatten)]
     window: Window,
     /// Seconds that the server has for what it owes, once the sending side was shut down
@@ -39,13 +36,12 @@ pub struct Options {
 /// What is sent, and what it becomes.
 struct Bulk {
     text: String,
-    transform: Transform,
     script: Script,
 }
 
 impl Bulk {
-    fn new(text: String, transform: Transform) -> Bulk {
-        Bulk { script: Script::new(&text, &transform.of(&text)), text, transform }
+    fn new(text: String) -> Bulk {
+        Bulk { script: Script::new(&text, &text.to_uppercase()), text }
     }
 
     /// Where the character ends that byte `sent` is in the middle of, if it is.
@@ -57,7 +53,7 @@ impl Bulk {
     /// How much must come back for so much, which ends with a character.
     fn due(&self, sent: usize) -> usize {
         let (rounds, at) = (sent / self.text.len(), sent % self.text.len());
-        rounds * self.script.periods().1 + self.transform.of(&self.text[..at]).len()
+        rounds * self.script.periods().1 + self.text[..at].to_uppercase().len()
     }
 }
 
@@ -132,7 +128,7 @@ fn work(sockets: Vec<TcpStream>, options: &Options, bulk: &Bulk, phase: &Phase) 
             until = Some(Instant::now() + options.drain);
             connections.iter_mut().flatten().try_for_each(|connection| connection.finish(bulk, &poll))?;
         }
-        for event in poll.wait(&mut events, TICK)? {
+        for event in poll.wait(&mut events)? {
             let ended = &mut connections[sockets::place(event)];
             let Some(connection) = ended else { continue };
             match connection.turn(event.events(), bulk, &mut buffer, &poll) {
@@ -152,7 +148,7 @@ fn work(sockets: Vec<TcpStream>, options: &Options, bulk: &Bulk, phase: &Phase) 
 }
 
 pub fn run(target: &Target, options: &Options) -> io::Result<Report> {
-    let bulk = Bulk::new(text(options.text.as_deref())?, options.verify);
+    let bulk = Bulk::new(text(options.text.as_deref())?);
     let prepare = |thread| sockets::connect_share(target, options.connections, thread);
     let tally = measure(target, &options.window, prepare, |sockets, phase| work(sockets, options, &bulk, phase))?;
     let rate = tally.rate() / 1e6;
@@ -177,16 +173,14 @@ mod tests {
 
     #[test]
     fn a_stream_ends_with_a_character() {
-        let bulk = Bulk::new("aи日".to_owned(), Transform::Upper);
+        let bulk = Bulk::new("aи日".to_owned());
         assert_eq!([0, 1, 2, 3, 4, 5, 6].map(|sent| bulk.border(sent)), [0, 1, 3, 3, 6, 6, 6]);
         assert_eq!(bulk.border(6 * 1000 + 4), 6 * 1000 + 6);
     }
 
     #[test]
     fn what_is_due_is_counted_in_bytes_of_the_reply() {
-        let bulk = Bulk::new("ŉaß".to_owned(), Transform::Upper);
+        let bulk = Bulk::new("ŉaß".to_owned());
         assert_eq!([0, 2, 3, 5, 7].map(|sent| bulk.due(sent)), [0, 3, 4, 6, 9]);
-        let same = Bulk::new("ŉaß".to_owned(), Transform::Same);
-        assert_eq!(same.due(7), 7);
     }
 }
