@@ -74,11 +74,18 @@ def at_a_glance(figures, done):
     if not done:
         return ""
     servers = [name for name in works.MAIN if any(server == name for _, server in done) and name != YARDSTICK]
-    text = "\n## At a glance\n\nThe middle ratio of all rounds to the yardstick's rate.\n\n" + heading("", *servers)
+    text = "\n## At a glance\n\nRates by the yardstick's, the middle of all rounds; the more, the better:\n\n"
+    text += matrix(figures, done, servers, lambda cell: cell.ratio and cell.ratio[0])
+    text += "\nProcessor time for each by the yardstick's, the lowest of both; the less, the better, and steadier than rates:\n\n"
+    return text + matrix(figures, done, servers, lambda cell: cell.cpu_ratio)
+
+
+def matrix(figures, done, servers, figure):
+    text = heading("", *servers)
     for work in named(done):
         # a work for texts has its tokio under another name, as tokio's ASCII is no answer to it
         cells = [figures.cell(work, one) or (one == "tokio" and figures.cell(work, "tokio-upper")) for one in servers]
-        text += row(f"`{work.name}` {work.what}", *[times(cell.ratio and cell.ratio[0]) if cell else "" for cell in cells])
+        text += row(f"`{work.name}` {work.what}", *[times(figure(cell)) if cell else "" for cell in cells])
     return text
 
 
