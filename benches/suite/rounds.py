@@ -15,7 +15,8 @@ class Found:
     samples: dict = field(default_factory=dict)  # of (work, server): one for each round
     failures: list = field(default_factory=list)  # (what, server, why)
     alone: dict = field(default_factory=dict)  # what was measured beside the rounds, by its name
-    repeated: int = 0
+    repeated: int = 0  # samples, in all rounds
+    spare: int = 0  # how many more of this round may be
 
     def fail(self, what, server, why):
         self.failures.append((what, server, str(why).strip() or type(why).__name__))
@@ -64,6 +65,7 @@ def group_of(pair):
 
 def steps(pairs, up, found, scale, chance):
     """One round."""
+    found.spare = scale.repeats
     for work, name in drawn(pairs, chance):
         seconds = scale.warmup + scale.seconds + work.overhead(name)
         yield Step(f"{work.name} on {name}", seconds, lambda work=work, name=name: take(work, up.get(name), name, found, scale))
@@ -77,8 +79,8 @@ def take(work, server, name, found, scale):
             raise load.Wrong("it did not start")
         taken = load.take(server, work, scale.seconds, scale.warmup)
         # who stands behind a proxy is among the others, and no noise
-        if taken.loud and not server.behind and found.repeated < scale.repeats:
-            found.repeated += 1
+        if taken.loud and not server.behind and found.spare:
+            found.repeated, found.spare = found.repeated + 1, found.spare - 1
             again = load.take(server, work, scale.seconds, scale.warmup)
             taken = min(taken, again, key=lambda sample: sample.others)
     except (load.Wrong, AssertionError) as why:
