@@ -54,6 +54,11 @@ faults *wanted:
     cargo build --release
     tests/faults/run target/release/shoutd {{wanted}}
 
+# how fast shoutd is beside a bare epoll server and what people would use instead (eleven minutes), into benches/results
+bench *options:
+    cargo build --release
+    benches/run target/release/shoutd {{options}}
+
 # shoutd beside tokio's and Python's textbooks, socat, ncat, xinetd, HAProxy and nginx (five minutes); as root
 compare:
     cargo build --release
