@@ -48,7 +48,7 @@ impl fmt::Display for Effect {
 /// Keys of a peer that its next link meets.
 const NEXT_LINK: [&str; 5] = ["greeting", "source_port", "answer_back", "once", "loop_guard"];
 /// Keys that only a start reads.
-const RESTART: [&str; 3] = ["workers", "admin.socket", "admin.listen"];
+const RESTART: [&str; 4] = ["workers", "spin", "admin.socket", "admin.listen"];
 /// Keys by which bytes are read; who is connected keeps what they were, and the transform with it.
 const FRAMING: [&str; 3] = ["framing", "framing_out", "delimiter"];
 /// Keys that go with them.

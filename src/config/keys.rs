@@ -5,7 +5,7 @@
 use super::chain::{Chain, Words, word};
 use super::claims::Claims;
 use super::kinds::{Addresses, Control, Count, Flag, Greeting, Name, Or, Word};
-use super::measures::{Bytes, Seconds, Span};
+use super::measures::{Bytes, Micros, Seconds, Span};
 use super::report::Mistake;
 use super::selftest::Test;
 use super::table::{Notes, Table};
@@ -32,6 +32,8 @@ use toml::de::DeTable;
 
 const MIB: usize = 1 << 20;
 const SECONDS: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(32_767);
+/// A sleep that is shorter is none, and to look for longer wins nothing over it.
+const SPIN: RangeInclusive<Duration> = Duration::from_micros(1)..=Duration::from_millis(10);
 const STOP: RangeInclusive<Duration> = Duration::ZERO..=Duration::from_hours(24);
 
 /// The name of the listener that is given none.
@@ -102,6 +104,7 @@ pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Pat
     let tests = Test::read_all(&top, &listeners, notes);
 
     let workers = top.take("workers", Or("auto", Count(1..=1024)), None).and_then(count);
+    let spin = top.take("spin", Or("off", Micros(SPIN)), None);
     let drain = drain(&top.table("shutdown"), notes);
     let (log, access) = log(&top.table("log"), notes);
     let (admin, looked_at) = admin(&top.table("admin"), folder);
@@ -114,7 +117,7 @@ pub(super) fn read<'n>(notes: &'n Notes<'n>, file: &'n DeTable<'n>, folder: &Pat
     }
     let peers = peers::read(&top, &listeners, notes);
     notes.unknown(file, "", meant);
-    let settings = Settings { listeners, workers, max_connections, drain, access, peers };
+    let settings = Settings { listeners, workers, spin, max_connections, drain, access, peers };
     Read { settings, log, admin, chains, tests }
 }
 
@@ -220,6 +223,7 @@ fn socket(table: &Table<'_>) -> listener::Options {
     listener::Options {
         backlog: table.take("backlog", Count(1..=65_535), default.backlog),
         nodelay: table.take("nodelay", Flag, default.nodelay),
+        congestion: table.take("congestion", Or("auto", Name), default.congestion),
         buffers: buffers(table),
         keepalive: table.table_or("keepalive", "off").map(|table| {
             let default = default.keepalive.unwrap_or_default();

@@ -76,20 +76,22 @@ impl Kind for Span {
     type Value = Duration;
 
     fn read(&self, raw: &Raw<'_>) -> Result<Duration, Vec<Mistake>> {
-        let text = raw.get_ref().as_str().map(str::trim);
-        let digits = text.filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
-        if let Some(number) = integer(raw).or_else(|| digits?.parse().ok()) {
-            let millis = |duration: &Duration| i128::try_from(duration.as_millis()).unwrap_or(i128::MAX);
-            let range = millis(self.0.start())..=millis(self.0.end());
-            return Err(if range.contains(&number.saturating_mul(1000)) {
-                one(raw, "a duration needs a unit", format!("write \"{number}s\""))
-            } else {
-                out_of_range(raw, &format!("{number}s"), &self.0, show_duration)
-            });
-        }
-        let text = text.ok_or_else(|| wrong_type(raw, "a duration", "a string such as \"30s\", \"10min\""))?;
-        let value = duration(text).map_err(|text| vec![Mistake::told(raw.span(), &text)])?;
-        within(raw, value, &self.0, show_duration)
+        read_span(raw, &self.0, &UNITS)
+    }
+
+    fn write(&self, value: &Duration) -> Value {
+        json!(show_duration(value))
+    }
+}
+
+/// A duration in a range, which may be counted in microseconds.
+pub(super) struct Micros(pub(super) RangeInclusive<Duration>);
+
+impl Kind for Micros {
+    type Value = Duration;
+
+    fn read(&self, raw: &Raw<'_>) -> Result<Duration, Vec<Mistake>> {
+        read_span(raw, &self.0, &[&["us"], &UNITS[..]].concat())
     }
 
     fn write(&self, value: &Duration) -> Value {
@@ -162,15 +164,33 @@ impl Kind for PerTime {
 /// What a duration may be written in: of all that `humantime` knows, what nobody reads otherwise.
 const UNITS: [&str; 7] = ["ms", "s", "min", "m", "h", "days", "d"];
 
-fn duration(text: &str) -> Result<Duration, String> {
+fn read_span(raw: &Raw<'_>, range: &RangeInclusive<Duration>, units: &[&str]) -> Result<Duration, Vec<Mistake>> {
+    let text = raw.get_ref().as_str().map(str::trim);
+    let digits = text.filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
+    if let Some(number) = integer(raw).or_else(|| digits?.parse().ok()) {
+        let millis = |duration: &Duration| i128::try_from(duration.as_millis()).unwrap_or(i128::MAX);
+        let seconds = millis(range.start())..=millis(range.end());
+        return Err(if seconds.contains(&number.saturating_mul(1000)) {
+            one(raw, "a duration needs a unit", format!("write \"{number}s\""))
+        } else {
+            out_of_range(raw, &format!("{number}s"), range, show_duration)
+        });
+    }
+    let text = text.ok_or_else(|| wrong_type(raw, "a duration", "a string such as \"30s\", \"10min\""))?;
+    let value = duration(text, units).map_err(|text| vec![Mistake::told(raw.span(), &text)])?;
+    within(raw, value, range, show_duration)
+}
+
+fn duration(text: &str, known: &[&str]) -> Result<Duration, String> {
     // humantime overflows, and panics, on what takes more digits than this
     if text.len() > 20 {
         return Err("this is no duration; write a short one such as \"1h 30min\"".to_owned());
     }
     let mut units = text.split(|c: char| !c.is_alphabetic()).filter(|unit| !unit.is_empty());
-    match units.find(|unit| !UNITS.contains(unit)) {
+    match units.find(|unit| !known.contains(unit)) {
         Some(unit) if text.starts_with(|c: char| c.is_ascii_digit()) => {
-            Err(format!("unknown time unit `{unit}`; the units are ms, s, min or m, h, days or d"))
+            let finest = if known.contains(&"us") { "us, " } else { "" };
+            Err(format!("unknown time unit `{unit}`; the units are {finest}ms, s, min or m, h, days or d"))
         }
         _ => humantime::parse_duration(text).map_err(|_| {
             format!("\"{text}\" is not a duration; write a number and a unit, as in \"30s\" or \"10min\"")
@@ -215,9 +235,9 @@ mod tests {
     fn a_duration_is_written_so_that_it_reads_the_same() {
         for millis in [0, 1, 999, 1000, 1500, 60_000, 61_000, 600_000, 3_600_000, 86_400_000, 90_000_000] {
             let value = Duration::from_millis(millis);
-            assert_eq!(duration(&show_duration(&value)), Ok(value), "{millis}");
+            assert_eq!(duration(&show_duration(&value), &UNITS), Ok(value), "{millis}");
         }
         assert_eq!(show_duration(&Duration::from_micros(500)), "500us");
-        assert_eq!(duration("1h 30min"), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("1h 30min", &UNITS), Ok(Duration::from_secs(5400)));
     }
 }

@@ -5,7 +5,7 @@
 
 use super::address::{Address, LOCALHOST, LONGEST_PATH, Local, is_localhost};
 use super::plain;
-use super::tuning::prepare;
+use super::tuning::{default_congestion, prepare};
 use log::Level;
 use rustix::io::Errno;
 use rustix::net::{AddressFamily, SocketAddrUnix, SocketFlags, SocketType, sockopt};
@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::{fmt, io};
 
-pub use super::tuning::{Buffers, Keepalive, Options};
+pub use super::tuning::{Buffers, Keepalive, Options, try_congestion};
 
 const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 /// How often port 0 is tried again when the port chosen for one address is taken on another.
@@ -149,6 +149,10 @@ impl Listening {
     /// When the system refuses.
     pub fn tune(&self, options: &Options) -> Result<(), Errno> {
         if let Local::Tcp(_) = self.local {
+            if options.congestion.is_none() && matches!(self.origin, Origin::Bound { .. }) {
+                // another may have been asked for before
+                sockopt::set_tcp_congestion(&self.socket, &default_congestion()?)?;
+            }
             prepare(&self.socket, options)?;
             sockopt::set_socket_reuseport(&self.socket, options.dials)?;
         }
@@ -444,5 +448,21 @@ mod tests {
         std::fs::write(folder.path().join("file"), "precious").unwrap();
         assert!(bind("file").unwrap_err().to_string().contains("not a socket"));
         assert!(bind("none/such").unwrap_err().to_string().contains("folder does not exist"));
+    }
+
+    #[test]
+    fn who_is_accepted_has_the_congestion_control_that_was_asked_for() {
+        let congestion = |socket: &OwnedFd| sockopt::tcp_congestion(socket).unwrap();
+        let asked = |name: &str| Options { congestion: Some(name.to_owned()), ..Options::default() };
+        let bound = Listening::open("test", &"127.0.0.1:0".parse().unwrap(), &asked("reno"), &mut Pool::new()).unwrap();
+        let Local::Tcp(at) = bound[0].local else { unreachable!() };
+        let _client = std::net::TcpStream::connect(at).unwrap();
+        assert_eq!(congestion(&rustix::net::accept(&bound[0].socket).unwrap()), "reno");
+        // as at a reload that takes it back
+        bound[0].tune(&Options::default()).unwrap();
+        assert_eq!(congestion(&bound[0].socket), default_congestion().unwrap());
+        assert_eq!(try_congestion("reno"), Ok(()));
+        let why = try_congestion("renno").unwrap_err();
+        assert!(why.starts_with("this system has no congestion control called \"renno\"; it has reno"), "{why}");
     }
 }

@@ -32,6 +32,7 @@ pub mod orders;
 pub mod poll;
 pub mod pulse;
 pub mod reception;
+mod spin;
 mod stopwatch;
 pub mod stream;
 mod sync;

@@ -4,6 +4,7 @@
 
 use super::bell::Bell;
 use super::pulse::Pulse;
+use super::spin::Spin;
 use crate::deadlines::{Clock, Moment};
 use rustix::event::{Timespec, epoll};
 use rustix::io::Errno;
@@ -11,7 +12,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// How many reports a turn takes from epoll; enough that a light connection is not left out.
 const EVENTS: usize = 1024;
@@ -49,6 +50,7 @@ pub struct Poll {
     now: Moment,
     began: Instant,
     tokens: Vec<u64>,
+    spin: Option<Spin>,
 }
 
 impl Poll {
@@ -65,7 +67,12 @@ impl Poll {
         let began = Instant::now();
         let now = clock.moment(began);
         let tokens = Vec::with_capacity(EVENTS);
-        Ok((Arc::clone(&bell), Poll { epoll, bell, pulse, clock, now, began, tokens }))
+        Ok((Arc::clone(&bell), Poll { epoll, bell, pulse, clock, now, began, tokens, spin: None }))
+    }
+
+    /// From now on it goes on looking for so long before it sleeps, unless the machine has other work.
+    pub fn set_spin(&mut self, length: Option<Duration>) {
+        self.spin = length.map(Spin::new);
     }
 
     /// What ends its sleep.
@@ -108,23 +115,24 @@ impl Poll {
         failpoint!("epoll", |errno| Err(io::Error::from_raw_os_error(errno)));
         let at_most = until.and_then(|until| Timespec::try_from(until.since(self.now)).ok());
         self.tokens.clear();
+        let (epoll, tokens) = (&self.epoll, &mut self.tokens);
+        let mut look = |timeout: Option<Timespec>| take_reports(epoll, timeout.as_ref(), tokens);
+        let at_once = Some(Timespec::default());
         let waited = self.bell.sleep(|may_sleep| {
-            let timeout = if may_sleep { at_most } else { Some(Timespec::default()) };
-            let mut events = [const { MaybeUninit::uninit() }; EVENTS];
-            let mut waited = epoll::wait(&self.epoll, &mut events, timeout.as_ref());
-            if let Err(Errno::INTR) = waited {
-                // as after SIGCONT: what happened meanwhile comes before what is now overdue
-                waited = epoll::wait(&self.epoll, &mut events, Some(&Timespec::default()));
+            if !may_sleep {
+                return look(at_once);
             }
-            let (events, _) = waited?;
-            self.tokens.extend(events.iter().map(|event| event.data.u64()).filter(|token| *token != BELL));
-            Ok(())
+            let found = match &mut self.spin {
+                Some(spin) => spin.spin(Instant::now, || look(at_once))?,
+                None => false,
+            };
+            if found { Ok(true) } else { look(at_most) }
         });
         self.began = Instant::now();
         self.now = self.clock.moment(self.began);
         self.pulse.answer();
         match waited {
-            Ok(()) | Err(Errno::INTR) => Ok(()),
+            Ok(_) | Err(Errno::INTR) => Ok(()),
             Err(errno) => Err(errno.into()),
         }
     }
@@ -162,4 +170,18 @@ impl Poll {
     pub fn token(&self, nth: usize) -> Option<u64> {
         self.tokens.get(nth).copied()
     }
+}
+
+/// Sleeps in `epoll` for at most so long, and takes the tokens of what it reports. Gives whether it reported
+/// anything.
+fn take_reports(epoll: &OwnedFd, timeout: Option<&Timespec>, tokens: &mut Vec<u64>) -> Result<bool, Errno> {
+    let mut events = [const { MaybeUninit::uninit() }; EVENTS];
+    let mut waited = epoll::wait(epoll, &mut events, timeout);
+    if let Err(Errno::INTR) = waited {
+        // as after SIGCONT: what happened meanwhile comes before what is now overdue
+        waited = epoll::wait(epoll, &mut events, Some(&Timespec::default()));
+    }
+    let (events, _) = waited?;
+    tokens.extend(events.iter().map(|event| event.data.u64()).filter(|token| *token != BELL));
+    Ok(!events.is_empty())
 }

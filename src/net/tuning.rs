@@ -2,8 +2,9 @@
 //!
 //! To which sockets it is set, and when, is the business of those who open them.
 
+use super::plain;
 use rustix::io::Errno;
-use rustix::net::sockopt;
+use rustix::net::{AddressFamily, SocketType, sockopt};
 use socket2::SockRef;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -16,6 +17,9 @@ pub struct Options {
     pub backlog: u32,
     /// Whether small answers are sent at once (`TCP_NODELAY`).
     pub nodelay: bool,
+    /// Who decides how fast is sent to a client (`TCP_CONGESTION`, `tcp(7)`), by its name; `None` is whom the
+    /// system chose.
+    pub congestion: Option<String>,
     /// How a silent client is asked whether it is still there; `None` is never.
     pub keepalive: Option<Keepalive>,
     /// Bytes that the system keeps of what a client has sent (`SO_RCVBUF`), of what it has not taken
@@ -42,7 +46,10 @@ pub struct Buffers {
 
 impl Default for Buffers {
     fn default() -> Self {
-        Buffers { receive: Some(256 * 1024), send: Some(256 * 1024), unsent: Some(64 * 1024) }
+        // What comes is left to the system, which gives no more than 128 KiB to what is not read. Once the size is
+        // set, it drops what came in many small pieces and took more memory than it is long; with that it may
+        // drop word that there is room again, and both ends stand still for minutes (Linux 6.18).
+        Buffers { receive: None, send: Some(256 * 1024), unsent: Some(64 * 1024) }
     }
 }
 
@@ -62,6 +69,7 @@ impl Default for Options {
         Options {
             backlog: 1024,
             nodelay: true,
+            congestion: None,
             keepalive: Some(Keepalive::default()),
             buffers: Buffers::default(),
             mode: None,
@@ -79,6 +87,9 @@ impl Default for Keepalive {
 /// Sets the options of a TCP socket; those that it accepts inherit them, which saves each the calls.
 pub(in crate::net) fn prepare(socket: &OwnedFd, options: &Options) -> Result<(), Errno> {
     sockopt::set_tcp_nodelay(socket, options.nodelay)?;
+    if let Some(name) = &options.congestion {
+        sockopt::set_tcp_congestion(socket, name)?;
+    }
     sockopt::set_socket_keepalive(socket, options.keepalive.is_some())?;
     if let Some(keepalive) = &options.keepalive {
         sockopt::set_tcp_keepidle(socket, keepalive.idle)?;
@@ -101,4 +112,35 @@ fn limit(socket: &OwnedFd, buffers: Buffers) -> Result<(), Errno> {
     let unsent = buffers.unsent.unwrap_or(0);
     let errno = |error: io::Error| Errno::from_io_error(&error).unwrap_or(Errno::INVAL);
     SockRef::from(socket).set_tcp_notsent_lowat(unsent).map_err(errno)
+}
+
+/// Whom the system lets decide how fast is sent, where nothing else is said.
+pub(in crate::net) fn default_congestion() -> Result<String, Errno> {
+    sockopt::tcp_congestion(tcp_socket()?)
+}
+
+/// Tries whether whoever is called `name` may be the one that decides how fast is sent.
+///
+/// # Errors
+///
+/// Why not, with the cure.
+pub fn try_congestion(name: &str) -> Result<(), String> {
+    const SYSCTL: &str = "/proc/sys/net/ipv4/tcp_available_congestion_control";
+    tcp_socket().and_then(|socket| sockopt::set_tcp_congestion(socket, name)).map_err(|errno| match errno {
+        Errno::NOENT => {
+            let others = std::fs::read_to_string(SYSCTL).unwrap_or_default();
+            let others = others.split_whitespace().collect::<Vec<_>>().join(", ");
+            let others = if others.is_empty() { String::new() } else { format!("; it has {others}") };
+            format!("this system has no congestion control called \"{name}\"{others}")
+        }
+        Errno::PERM => format!(
+            "this user may not choose the congestion control \"{name}\"; add it to the sysctl \
+             net.ipv4.tcp_allowed_congestion_control"
+        ),
+        errno => format!("the congestion control \"{name}\" cannot be chosen: {}", plain(errno)),
+    })
+}
+
+fn tcp_socket() -> Result<OwnedFd, Errno> {
+    rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)
 }

@@ -130,7 +130,7 @@ impl Server {
         let cpus = || thread::available_parallelism().map_or(1, NonZero::get);
         let count = settings.workers.map_or_else(cpus, NonZero::get);
         let (known, drain) = (settings::names(&settings.listeners), settings.drain.clone());
-        let access_log = settings.access;
+        let (access_log, spin) = (settings.access, settings.spin);
         let pool: Pool = inherited.into_iter().map(Arc::new).collect();
         let mut plan = Plan::new(settings, count, pool, |_| Kept::new(count))?;
         if let Some(Origin::Passed(name)) = plan.idle.first().map(|idle| idle.origin()) {
@@ -149,7 +149,8 @@ impl Server {
         let read_max = plan.services.iter().map(|service| service.limits.buffer_size_max).max().unwrap_or(1);
         let worker = |n| {
             let (admission, orders, access) = (Arc::clone(&admission), Arc::clone(&orders), Arc::clone(&access));
-            let (_, poll) = Poll::new(clock, Arc::default())?;
+            let (_, mut poll) = Poll::new(clock, Arc::default())?;
+            poll.set_spin(spin);
             Ok(Worker::new(poll, n, read_max, admission, orders, access, tell_links.clone()))
         };
         let workers: Vec<Worker> = (0..count).map(worker).collect::<io::Result<_>>()?;

@@ -10,7 +10,7 @@ use crate::net::acceptor::Door;
 use crate::net::address::{Address, Local};
 use crate::net::entrance::{Entrance, OnLimit};
 use crate::net::links::{Peering, SourcePort};
-use crate::net::listener::{self, Listening, Origin, Pool};
+use crate::net::listener::{self, BindError, Listening, Origin, Pool, try_congestion};
 use crate::net::{descriptors, plain, reception};
 use crate::session::Service;
 use crate::sources::Sources;
@@ -74,6 +74,9 @@ impl Plan {
         let (mut doors, mut options, mut services) = (Vec::new(), Vec::new(), Vec::new());
         for Listener { addresses, mut socket, entrance, mut service } in settings.listeners {
             socket.dials = dials(&service.name);
+            if let Some(name) = &socket.congestion {
+                try_congestion(name).map_err(|why| BindError::told(format!("{}: {why}", service.name)))?;
+            }
             let is_passed =
                 |found: &Arc<Listening>| matches!(found.origin(), Origin::Passed(name) if *name == service.name);
             let (mut sockets, others): (Pool, Pool) = pool.into_iter().partition(is_passed);

@@ -9,6 +9,7 @@ use crate::net::orders::Drain;
 use crate::net::plain;
 use crate::session::Service;
 use std::num::NonZero;
+use std::time::Duration;
 use std::{fmt, io};
 
 /// Everything a server needs to know.
@@ -18,6 +19,9 @@ pub struct Settings {
     pub listeners: Vec<Listener>,
     /// How many event-loop threads; `None` is one per CPU. Only a start minds it.
     pub workers: Option<NonZero<usize>>,
+    /// How long a worker goes on looking for something to do before it sleeps, for the sake of a lone client; `None`
+    /// is not at all. Only a start minds it.
+    pub spin: Option<Duration>,
     /// How many connections may be open at once; `None` is what the limit of open files allows,
     /// less a reserve of 64, or more with many workers.
     pub max_connections: Option<NonZero<usize>>,
@@ -36,6 +40,7 @@ impl Settings {
         Settings {
             listeners,
             workers: None,
+            spin: None,
             max_connections: None,
             drain: Drain::default(),
             access: AccessLog::default(),

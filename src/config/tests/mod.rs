@@ -308,3 +308,13 @@ fn ten_thousand_blocks_are_read() {
     let deny = &config.settings.listeners[0].entrance.deny;
     assert!(deny.contain("10.39.249.255".parse().unwrap()) && !deny.contain("10.39.250.0".parse().unwrap()));
 }
+
+#[test]
+fn how_long_workers_look_before_they_sleep_is_in_microseconds() {
+    assert_eq!(good("spin = '50us'").settings.spin, Some(std::time::Duration::from_micros(50)));
+    assert_eq!(good("spin = 'off'").settings.spin, None);
+    for (wrong, why) in [("'50'", "50s is out of range"), ("'1s'", "out of range"), ("'5ns'", "the units are us, ms")] {
+        let report = parse("f", &format!("spin = {wrong}")).unwrap_err().failure("nothing was started").text;
+        assert!(report.contains(why), "{report}");
+    }
+}
