@@ -230,9 +230,11 @@ impl System for Sleeper {
         let some = net.rng.usize(0..=self.tokens.len() * 2).max(1);
         self.tokens.truncate(some);
         if net.chance(SPURIOUS) {
+            // but of each once: what is reported is taken off the list of what is to be
+            let is_new = |token: &u64| !self.tokens.contains(token);
             let watched = net.open_at(self.worker).filter_map(|one| one.registered);
-            let watched: Vec<u64> =
-                watched.filter(|(_, interest)| *interest != Interest::Nothing).map(|one| one.0).collect();
+            let watched = watched.filter(|(_, interest)| *interest != Interest::Nothing).map(|one| one.0);
+            let watched: Vec<u64> = watched.filter(is_new).collect();
             self.tokens.extend(net.rng.choice(watched));
             self.tokens.extend(net.rng.choice(&net.stale));
         }

@@ -12,6 +12,7 @@ mod gaps;
 mod link_end;
 mod obeying;
 mod overdue;
+mod reading;
 mod recovery;
 
 use crate::deadlines::{Deadlines, Moment};
@@ -36,6 +37,7 @@ use crate::transform::Context;
 use connection::{Beside, Connection, key_of, token};
 use gaps::Gaps;
 use link_end::LinkEnd;
+use reading::Read;
 use slab::Slab;
 use std::io;
 use std::sync::Arc;
@@ -127,6 +129,8 @@ pub struct Worker<S: System = Poll> {
     /// When each connection wants to be looked at, or sooner, never later.
     deadlines: Deadlines,
     input: Vec<u8>,
+    /// What was read into it and is to be answered.
+    reads: Vec<Read>,
     desk: Desk,
     draining: bool,
     gaps: Gaps,
@@ -171,6 +175,7 @@ impl<S: System> Worker<S> {
             deadlines: Deadlines::with_capacity(admission.max().min(ROOM)),
             admission,
             input: vec![0; read_max],
+            reads: Vec::new(),
             desk: Desk::new(number),
             draining: false,
             gaps: Gaps::default(),
@@ -227,13 +232,7 @@ impl<S: System> Worker<S> {
         for errand in self.errands.messages() {
             self.run_errand(errand);
         }
-        let mut nth = 0;
-        while let Some(token) = self.poll.token(nth) {
-            self.handle_event(token);
-            // a turn may be long where answers are
-            self.handle.pulse.answer();
-            nth += 1;
-        }
+        self.handle_events();
         self.handle_deadlines(stood_still);
         Ok(!(nobody_comes && self.mailbox.is_empty() && self.table.is_empty()))
     }
@@ -301,60 +300,6 @@ impl<S: System> Worker<S> {
         let greeting = session.handle_opened(&mut self.desk, now);
         answer_with(stream, session, greeting, self.number);
         self.tell_linked(key);
-        self.settle(key);
-    }
-
-    fn handle_event(&mut self, token: u64) {
-        let now = self.poll.now();
-        let key = key_of(token);
-        // a report may come for a connection that an earlier one of the same turn has closed
-        let Some(connection) = self.table.get_mut(key).filter(|c| c.is_meant(token)) else { return };
-        self.handle.pulse.attend(connection.id);
-        match connection.session.poll_action() {
-            Action::Read => {
-                // a read of nothing would look like the end
-                let len = connection.session.read_size().min(self.input.len());
-                let buffer = self.input.get_mut(..len).unwrap_or_default();
-                match connection.stream.read(buffer) {
-                    Outcome::Moved(n) => {
-                        connection.session.service().tally.of(self.number).bytes_in.add(n as u64);
-                        let input = buffer.get_mut(..n).unwrap_or_default();
-                        let timed = self.stopwatch.start(self.poll.events());
-                        let answer = connection.session.handle_input(input, &mut self.desk, now);
-                        let changed = timed.map(|timed| timed.read.elapsed());
-                        let taken = answer_with(&connection.stream, &mut connection.session, answer, self.number);
-                        if let (Some(timed), Some(changed)) = (timed, changed) {
-                            let sheet = connection.session.service().tally.of(self.number);
-                            sheet.transform_times.add(changed, timed.stands_for);
-                            if taken {
-                                sheet.answer_times.add(self.poll.began().elapsed(), timed.stands_for);
-                            }
-                        }
-                    }
-                    Outcome::Ended => {
-                        let answer = connection.session.handle_end_of_input(&mut self.desk, now);
-                        answer_with(&connection.stream, &mut connection.session, answer, self.number);
-                    }
-                    Outcome::NotNow => {}
-                    Outcome::Failed(reason) => connection.session.handle_failure(reason),
-                }
-            }
-            Action::Write => match connection.stream.write(connection.session.unsent()) {
-                Outcome::Moved(n) => {
-                    connection.session.service().tally.of(self.number).bytes_out.add(n as u64);
-                    connection.session.handle_written(n, now);
-                }
-                Outcome::NotNow | Outcome::Ended => {}
-                Outcome::Failed(reason) => connection.session.handle_failure(reason),
-            },
-            Action::Answer => {
-                let answer = connection.session.handle_writable(&mut self.desk, now);
-                answer_with(&connection.stream, &mut connection.session, answer, self.number);
-            }
-            // nothing is reported then but an end in both directions
-            Action::Wait => connection.session.handle_failure(EndReason::ClientReset),
-            Action::ShutDown | Action::Close { .. } => {}
-        }
         self.settle(key);
     }
 

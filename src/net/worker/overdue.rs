@@ -43,6 +43,7 @@ impl<S: System> Worker<S> {
             }
             before = moved;
             self.handle_event(token);
+            self.answer_reads();
         }
     }
 

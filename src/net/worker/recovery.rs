@@ -19,6 +19,7 @@ impl<S: System> Worker<S> {
         self.desk = Desk::new(self.number);
         self.deadlines = Deadlines::with_capacity(self.admission.max().min(ROOM));
         self.input = vec![0; self.input.len()];
+        self.reads = Vec::new();
         let keys: Vec<usize> = self.table.iter().map(|(key, _)| key).collect();
         let mut lost = 0;
         for key in &keys {
