@@ -1,7 +1,8 @@
 """The blog's server, kept open and with a thread for each client: `python3 threads.py PORT`.
 
-As the blog's, it makes a text of each read: a character that is cut by one ends the connection."""
+The blog's makes a text of each read, and so ends where a read cuts a character; this one waits for its rest."""
 
+import codecs
 import contextlib
 import socket
 import sys
@@ -9,9 +10,10 @@ import threading
 
 
 def serve(client):
+    decoder = codecs.getincrementaldecoder("utf-8")()
     with client, contextlib.suppress(ConnectionError):
         while received := client.recv(1024):
-            client.sendall(received.decode().upper().encode())
+            client.sendall(decoder.decode(received).upper().encode())
 
 
 with socket.create_server(("127.0.0.1", int(sys.argv[1])), backlog=4096) as server:

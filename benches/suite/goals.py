@@ -45,10 +45,11 @@ def beside_python(figures):
 
 def texts(figures):
     for name in ("russian", "greek", "cjk"):
-        yield f"{name}, to Python's threads", at_least(3.0), figures.ratio((name, "shoutd"), (name, "python"))
         ascii_of_tokio = figures.ratio((name, "shoutd"), ("pp50x1k", "tokio"))
         yield f"{name}, to ASCII through tokio's textbook", at_least(1.0), ascii_of_tokio
         bulk = figures.ratio((f"{name}-bulk", "shoutd"), ("bulk1", "tokio"))
+        beside_python = figures.ratio((f"{name}-bulk", "shoutd"), (f"{name}-bulk", "python"))
+        yield f"{name} in bulk, to Python's threads", at_least(3.0), beside_python
         yield f"{name} in bulk, to ASCII through tokio's textbook", at_least(1.0), bulk
 
 

@@ -9,7 +9,7 @@ MAIN = ["shoutd", "shoutd-2", "yardstick", "yardstick-2", "tokio", "threads", "p
 BY_PROCESS_OR_PROXY = ["socat", "ncat", "xinetd", "haproxy", "nginx"]
 UNICODE = ["shoutd", "shoutd-2", "tokio-upper", "python", "asyncio"]
 # which cut characters where a read ends, and so are given only texts that come whole
-CUTTING = ["python", "tokio-upper", "asyncio"]
+CUTTING = ["tokio-upper", "asyncio"]
 
 # what a mode of `load` counts: its rate and the unit of it, the server's processor for each and its unit
 COUNTS = {
@@ -86,6 +86,7 @@ ALL = [
     pingpong("lines", "the same as lines", 50, 64, [*MAIN, "shoutd-line"], "-d", "16", "--newline"),
     stream("bulk1", "in bulk on 1 connection", 1, [*MAIN, "shoutd-1m", *BY_PROCESS_OR_PROXY]),
     stream("bulk8", "in bulk on 8 connections", 8, [*MAIN, "shoutd-1m"]),
+    stream("pieces", "in bulk on 2 connections, in writes of 1,001 B", 2, ["shoutd", "yardstick", "tokio"], "-s", "1001"),
     churn("churn50", "connect, 32 B, close; 50 at a time", servers=[*MAIN, "yardstick-queue", *BY_PROCESS_OR_PROXY, "memcached"]),
     churn("churn50-half", "the same with a half-close", "--half-close", servers=[*MAIN, "yardstick-queue"]),
     *texts(),
