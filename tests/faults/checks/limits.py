@@ -238,7 +238,8 @@ def f12_who_has_said_all_and_takes_nothing_of_the_answer_is_cut_off_sooner():
 
 @lasts(3)
 def f12_an_end_behind_what_is_not_read_yet_counts_too():
-    with Daemon(limits={"half_closed_timeout": "1s", "write_timeout": "20s"}) as daemon:
+    limits, large = {"half_closed_timeout": "1s", "write_timeout": "20s"}, {"receive_buffer": "256KiB"}
+    with Daemon(limits=limits, socket=large) as daemon:
         with daemon.connect(receive_buffer=4096) as client:
             # more than is sent back to one who does not read, and all of it fits into what is received
             client.sendall(b"x" * (300 << 10))
