@@ -69,7 +69,7 @@ struct Entry {
 
 /// At most one deadline for each key, the earliest first: a binary heap that knows where in it each key is.
 ///
-/// Keys are places in a table, and small: there are four bytes for each up to the largest.
+/// Keys are small, as places in a table are: there are four bytes for each up to the largest.
 #[derive(Debug, Default)]
 pub struct Deadlines {
     /// No entry is later than the two that it is the parent of.

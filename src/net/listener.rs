@@ -52,6 +52,8 @@ pub struct Listening {
     socket: OwnedFd,
     local: Local,
     origin: Origin,
+    /// The congestion control that it had when it was passed, which is its owner's choice.
+    congestion: Option<String>,
     /// The path that we made, as the file system knows it.
     made: Option<(u64, u64)>,
     /// Whether the path outlives us, as somebody else keeps the socket.
@@ -127,19 +129,21 @@ impl Listening {
         }
         let local = Local::from(rustix::net::getsockname(&socket)?);
         rustix::io::ioctl_fionbio(&socket, true)?;
+        let is_passed = matches!((&origin, &local), (Origin::Passed(_), Local::Tcp(_)));
+        let congestion = if is_passed { Some(sockopt::tcp_congestion(&socket)?) } else { None };
         let made = match (&origin, &local) {
             (Origin::Bound { .. }, Local::Unix(path)) => identity_of(path),
             _ => None,
         };
         // whoever kept it for us keeps it further, until that is said otherwise
         let stays = AtomicBool::new(matches!(origin, Origin::Bound { .. }));
-        Ok(Listening { socket, local, origin, made, stays })
+        Ok(Listening { socket, local, origin, congestion, made, stays })
     }
 
     fn bound(socket: OwnedFd, local: Local, chosen_for: Option<&str>) -> Listening {
         let made = if let Local::Unix(path) = &local { identity_of(path) } else { None };
         let origin = Origin::Bound { chosen_for: chosen_for.map(str::to_owned) };
-        Listening { socket, local, origin, made, stays: AtomicBool::new(false) }
+        Listening { socket, local, origin, congestion: None, made, stays: AtomicBool::new(false) }
     }
 
     /// Sets what the connections that are accepted from now on inherit, and how many may wait.
@@ -149,9 +153,12 @@ impl Listening {
     /// When the system refuses.
     pub fn tune(&self, options: &Options) -> Result<(), Errno> {
         if let Local::Tcp(_) = self.local {
-            if options.congestion.is_none() && matches!(self.origin, Origin::Bound { .. }) {
-                // another may have been asked for before
-                sockopt::set_tcp_congestion(&self.socket, &default_congestion()?)?;
+            if options.congestion.is_none() {
+                // another may have been asked for before; one that was never set goes on following the system's
+                let own = self.congestion.clone().map_or_else(default_congestion, Ok)?;
+                if sockopt::tcp_congestion(&self.socket)? != own {
+                    sockopt::set_tcp_congestion(&self.socket, &own)?;
+                }
             }
             prepare(&self.socket, options)?;
             sockopt::set_socket_reuseport(&self.socket, options.dials)?;
@@ -458,9 +465,15 @@ mod tests {
         let Local::Tcp(at) = bound[0].local else { unreachable!() };
         let _client = std::net::TcpStream::connect(at).unwrap();
         assert_eq!(congestion(&rustix::net::accept(&bound[0].socket).unwrap()), "reno");
-        // as at a reload that takes it back
+        // as at a reload that takes it back, where the system chose it, and where whoever passed the socket did
         bound[0].tune(&Options::default()).unwrap();
         assert_eq!(congestion(&bound[0].socket), default_congestion().unwrap());
+        let passed = bound[0].socket.try_clone().unwrap();
+        sockopt::set_tcp_congestion(&passed, "reno").unwrap();
+        let passed = Listening::adopt(passed, Origin::Passed("test".to_owned())).unwrap();
+        passed.tune(&asked(&default_congestion().unwrap())).unwrap();
+        passed.tune(&Options::default()).unwrap();
+        assert_eq!(congestion(&passed.socket), "reno");
         assert_eq!(try_congestion("reno"), Ok(()));
         let why = try_congestion("renno").unwrap_err();
         assert!(why.starts_with("this system has no congestion control called \"renno\"; it has reno"), "{why}");

@@ -70,7 +70,7 @@ impl Poll {
         Ok((Arc::clone(&bell), Poll { epoll, bell, pulse, clock, now, began, tokens, spin: None }))
     }
 
-    /// From now on it goes on looking for so long before it sleeps, unless the machine has other work.
+    /// From now on it goes on looking for so long before it sleeps, unless others need its core.
     pub fn set_spin(&mut self, length: Option<Duration>) {
         self.spin = length.map(Spin::new);
     }
@@ -113,20 +113,19 @@ impl Poll {
     /// When epoll fails, which is a fault of shoutd's own.
     pub fn turn(&mut self, until: Option<Moment>) -> io::Result<()> {
         failpoint!("epoll", |errno| Err(io::Error::from_raw_os_error(errno)));
-        let at_most = until.and_then(|until| Timespec::try_from(until.since(self.now)).ok());
+        let at_most = until.map(|until| until.since(self.now));
         self.tokens.clear();
         let (epoll, tokens) = (&self.epoll, &mut self.tokens);
-        let mut look = |timeout: Option<Timespec>| take_reports(epoll, timeout.as_ref(), tokens);
-        let at_once = Some(Timespec::default());
+        let mut look = |at_most| take_reports(epoll, at_most, tokens);
         let waited = self.bell.sleep(|may_sleep| {
             if !may_sleep {
-                return look(at_once);
+                return look(Some(Duration::ZERO));
             }
-            let found = match &mut self.spin {
-                Some(spin) => spin.spin(Instant::now, || look(at_once))?,
-                None => false,
+            let (found, spun) = match &mut self.spin {
+                Some(spin) => spin.spin(at_most, Instant::now, || look(Some(Duration::ZERO)))?,
+                None => (false, Duration::ZERO),
             };
-            if found { Ok(true) } else { look(at_most) }
+            if found { Ok(true) } else { look(at_most.map(|at_most| at_most.saturating_sub(spun))) }
         });
         self.began = Instant::now();
         self.now = self.clock.moment(self.began);
@@ -174,9 +173,10 @@ impl Poll {
 
 /// Sleeps in `epoll` for at most so long, and takes the tokens of what it reports. Gives whether it reported
 /// anything.
-fn take_reports(epoll: &OwnedFd, timeout: Option<&Timespec>, tokens: &mut Vec<u64>) -> Result<bool, Errno> {
+fn take_reports(epoll: &OwnedFd, at_most: Option<Duration>, tokens: &mut Vec<u64>) -> Result<bool, Errno> {
+    let timeout = at_most.and_then(|at_most| Timespec::try_from(at_most).ok());
     let mut events = [const { MaybeUninit::uninit() }; EVENTS];
-    let mut waited = epoll::wait(epoll, &mut events, timeout);
+    let mut waited = epoll::wait(epoll, &mut events, timeout.as_ref());
     if let Err(Errno::INTR) = waited {
         // as after SIGCONT: what happened meanwhile comes before what is now overdue
         waited = epoll::wait(epoll, &mut events, Some(&Timespec::default()));

@@ -3,8 +3,9 @@
 //! To which sockets it is set, and when, is the business of those who open them.
 
 use super::plain;
+use nix::{getsockopt_impl, libc, setsockopt_impl, sockopt_impl};
 use rustix::io::Errno;
-use rustix::net::{AddressFamily, SocketType, sockopt};
+use rustix::net::{AddressFamily, SocketFlags, SocketType, sockopt};
 use socket2::SockRef;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -99,8 +100,20 @@ pub(in crate::net) fn prepare(socket: &OwnedFd, options: &Options) -> Result<(),
     limit(socket, options.buffers)
 }
 
-/// Sets how much of a connection's bytes the system keeps. What it chooses itself it goes on choosing until
-/// that is set once, so a reload cannot give it the choice back.
+// nix has no name for it, but the macro that makes those that it has
+sockopt_impl!(
+    /// Which sizes the system may not change by itself (`SO_BUF_LOCK`, Linux 5.14).
+    BufferLock,
+    Both,
+    libc::SOL_SOCKET,
+    libc::SO_BUF_LOCK,
+    i32
+);
+const SEND_LOCK: i32 = 1;
+const RECEIVE_LOCK: i32 = 2;
+
+/// Sets how much of a connection's bytes the system keeps. Where a size was set before that is not to be any more, the
+/// system goes on from there.
 fn limit(socket: &OwnedFd, buffers: Buffers) -> Result<(), Errno> {
     if let Some(bytes) = buffers.receive {
         sockopt::set_socket_recv_buffer_size(socket, bytes)?;
@@ -108,6 +121,9 @@ fn limit(socket: &OwnedFd, buffers: Buffers) -> Result<(), Errno> {
     if let Some(bytes) = buffers.send {
         sockopt::set_socket_send_buffer_size(socket, bytes)?;
     }
+    let locks = buffers.receive.map_or(0, |_| RECEIVE_LOCK) | buffers.send.map_or(0, |_| SEND_LOCK);
+    // it fails only where the system is too old for it; then what was set once stays
+    let _ = nix::sys::socket::setsockopt(socket, BufferLock, &locks);
     // zero is none of its own
     let unsent = buffers.unsent.unwrap_or(0);
     let errno = |error: io::Error| Errno::from_io_error(&error).unwrap_or(Errno::INVAL);
@@ -142,5 +158,22 @@ pub fn try_congestion(name: &str) -> Result<(), String> {
 }
 
 fn tcp_socket() -> Result<OwnedFd, Errno> {
-    rustix::net::socket(AddressFamily::INET, SocketType::STREAM, None)
+    rustix::net::socket_with(AddressFamily::INET, SocketType::STREAM, SocketFlags::CLOEXEC, None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use nix::sys::socket::getsockopt;
+
+    /// A receive buffer of a set size lost word that there is room again; a reload to `auto` left it so.
+    #[test]
+    fn a_size_that_is_the_systems_choice_again_may_change() {
+        let socket = tcp_socket().unwrap();
+        let locks = |receive| {
+            limit(&socket, Buffers { receive, ..Buffers::default() }).unwrap();
+            getsockopt(&socket, BufferLock).unwrap()
+        };
+        assert_eq!([Some(256 * 1024), None].map(locks), [SEND_LOCK | RECEIVE_LOCK, SEND_LOCK]);
+    }
 }

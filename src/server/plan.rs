@@ -74,7 +74,9 @@ impl Plan {
         let (mut doors, mut options, mut services) = (Vec::new(), Vec::new(), Vec::new());
         for Listener { addresses, mut socket, entrance, mut service } in settings.listeners {
             socket.dials = dials(&service.name);
-            if let Some(name) = &socket.congestion {
+            // of which UNIX sockets have none
+            let is_tcp = addresses.iter().any(|address| matches!(address, Address::Tcp { .. }));
+            if let Some(name) = socket.congestion.as_ref().filter(|_| is_tcp) {
                 try_congestion(name).map_err(|why| BindError::told(format!("{}: {why}", service.name)))?;
             }
             let is_passed =

@@ -237,12 +237,8 @@ impl Session {
     /// [`handle_input`](Self::handle_input) gives an answer.
     pub fn handle_opened<'d>(&mut self, desk: &'d mut Desk, now: Moment) -> &'d [u8] {
         let greeting = if self.stage == Stage::Open { self.greet(desk, now) } else { &[] };
-        if !self.service.pipeline.wants_context()
-            && let Some(held) = &mut self.held
-        {
-            held.context = None; // nobody speaks of it any more
-            self.release();
-        }
+        self.forget_context();
+        self.release();
         greeting
     }
 
@@ -467,6 +463,15 @@ impl Session {
 
     fn is_in_hand(&self) -> bool {
         self.held.as_ref().is_some_and(|held| held.in_hand)
+    }
+
+    /// Lets go of what the steps may say of the connection, where none of them does.
+    fn forget_context(&mut self) {
+        if !self.service.pipeline.wants_context()
+            && let Some(held) = &mut self.held
+        {
+            held.context = None;
+        }
     }
 
     fn held(&mut self) -> &mut Held {

@@ -40,6 +40,7 @@ impl Session {
             let size = self.read_size().clamp(buffer_size, buffer_size_max);
             self.read_size = u32::try_from(size).unwrap_or(u32::MAX);
             self.service = next;
+            self.forget_context();
         }
     }
 
