@@ -94,7 +94,7 @@ impl Cpu {
         let own = now.own - before.own;
         json!({
             "server_s": self.pid.map(|_| server),
-            "loadgen_s": own,
+            "load_s": own,
             "other_s": (now.busy - before.busy - own - server).max(0.0),
             "stolen_s": now.stolen - before.stolen,
         })

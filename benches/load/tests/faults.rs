@@ -124,9 +124,27 @@ fn a_connection_that_is_ended_is_found() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
     thread::spawn(move || listener.incoming().for_each(drop));
-    for options in ["pingpong", "stream", "churn", "idle -n 5 --settle 0 -c 0"] {
+    for options in ["pingpong", "stream", "churn", "idle -n 5 --touch --settle 0 -c 0"] {
         fails(address, options);
     }
+}
+
+#[test]
+fn an_idle_connection_that_is_given_up_is_found() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        let mut before = None;
+        for client in listener.incoming() {
+            let (mut client, mut message) = (client.unwrap(), [0; 32]);
+            client.read_exact(&mut message).unwrap();
+            // so that its end has come before the answer has
+            drop(before.take());
+            client.write_all(&message.to_ascii_uppercase()).unwrap();
+            before = Some(client);
+        }
+    });
+    fails(address, "idle -n 5 --touch --settle 0 -c 0");
 }
 
 #[test]
