@@ -76,7 +76,7 @@ impl Kind for Span {
     type Value = Duration;
 
     fn read(&self, raw: &Raw<'_>) -> Result<Duration, Vec<Mistake>> {
-        read_span(raw, &self.0, &UNITS)
+        read_span(raw, &self.0, "s")
     }
 
     fn write(&self, value: &Duration) -> Value {
@@ -91,7 +91,7 @@ impl Kind for Micros {
     type Value = Duration;
 
     fn read(&self, raw: &Raw<'_>) -> Result<Duration, Vec<Mistake>> {
-        read_span(raw, &self.0, &[&["us"], &UNITS[..]].concat())
+        read_span(raw, &self.0, "us")
     }
 
     fn write(&self, value: &Duration) -> Value {
@@ -164,32 +164,33 @@ impl Kind for PerTime {
 /// What a duration may be written in: of all that `humantime` knows, what nobody reads otherwise.
 const UNITS: [&str; 7] = ["ms", "s", "min", "m", "h", "days", "d"];
 
-fn read_span(raw: &Raw<'_>, range: &RangeInclusive<Duration>, units: &[&str]) -> Result<Duration, Vec<Mistake>> {
+/// Reads a duration in a range, of which `usual` is the unit that whoever leaves it out is asked for.
+fn read_span(raw: &Raw<'_>, range: &RangeInclusive<Duration>, usual: &str) -> Result<Duration, Vec<Mistake>> {
     let text = raw.get_ref().as_str().map(str::trim);
     let digits = text.filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
     if let Some(number) = integer(raw).or_else(|| digits?.parse().ok()) {
-        let millis = |duration: &Duration| i128::try_from(duration.as_millis()).unwrap_or(i128::MAX);
-        let seconds = millis(range.start())..=millis(range.end());
-        return Err(if seconds.contains(&number.saturating_mul(1000)) {
-            one(raw, "a duration needs a unit", format!("write \"{number}s\""))
-        } else {
-            out_of_range(raw, &format!("{number}s"), range, show_duration)
+        let with_unit = format!("{number}{usual}");
+        return Err(match duration(&with_unit, usual) {
+            Ok(value) if range.contains(&value) => {
+                one(raw, "a duration needs a unit", format!("write \"{with_unit}\""))
+            }
+            _ => out_of_range(raw, &with_unit, range, show_duration),
         });
     }
     let text = text.ok_or_else(|| wrong_type(raw, "a duration", "a string such as \"30s\", \"10min\""))?;
-    let value = duration(text, units).map_err(|text| vec![Mistake::told(raw.span(), &text)])?;
+    let value = duration(text, usual).map_err(|text| vec![Mistake::told(raw.span(), &text)])?;
     within(raw, value, range, show_duration)
 }
 
-fn duration(text: &str, known: &[&str]) -> Result<Duration, String> {
+fn duration(text: &str, usual: &str) -> Result<Duration, String> {
     // humantime overflows, and panics, on what takes more digits than this
     if text.len() > 20 {
         return Err("this is no duration; write a short one such as \"1h 30min\"".to_owned());
     }
     let mut units = text.split(|c: char| !c.is_alphabetic()).filter(|unit| !unit.is_empty());
-    match units.find(|unit| !known.contains(unit)) {
+    match units.find(|unit| *unit != usual && !UNITS.contains(unit)) {
         Some(unit) if text.starts_with(|c: char| c.is_ascii_digit()) => {
-            let finest = if known.contains(&"us") { "us, " } else { "" };
+            let finest = if usual == "us" { "us, " } else { "" };
             Err(format!("unknown time unit `{unit}`; the units are {finest}ms, s, min or m, h, days or d"))
         }
         _ => humantime::parse_duration(text).map_err(|_| {
@@ -235,9 +236,9 @@ mod tests {
     fn a_duration_is_written_so_that_it_reads_the_same() {
         for millis in [0, 1, 999, 1000, 1500, 60_000, 61_000, 600_000, 3_600_000, 86_400_000, 90_000_000] {
             let value = Duration::from_millis(millis);
-            assert_eq!(duration(&show_duration(&value), &UNITS), Ok(value), "{millis}");
+            assert_eq!(duration(&show_duration(&value), "s"), Ok(value), "{millis}");
         }
         assert_eq!(show_duration(&Duration::from_micros(500)), "500us");
-        assert_eq!(duration("1h 30min", &UNITS), Ok(Duration::from_secs(5400)));
+        assert_eq!(duration("1h 30min", "s"), Ok(Duration::from_secs(5400)));
     }
 }

@@ -313,7 +313,13 @@ fn ten_thousand_blocks_are_read() {
 fn how_long_workers_look_before_they_sleep_is_in_microseconds() {
     assert_eq!(good("spin = '50us'").settings.spin, Some(std::time::Duration::from_micros(50)));
     assert_eq!(good("spin = 'off'").settings.spin, None);
-    for (wrong, why) in [("'50'", "50s is out of range"), ("'1s'", "out of range"), ("'5ns'", "the units are us, ms")] {
+    for (wrong, why) in [
+        ("'50'", "write \"50us\""),
+        ("50", "write \"50us\""),
+        ("20_000", "20000us is out of range"),
+        ("'1s'", "out of range"),
+        ("'5ns'", "the units are us, ms"),
+    ] {
         let report = parse("f", &format!("spin = {wrong}")).unwrap_err().failure("nothing was started").text;
         assert!(report.contains(why), "{report}");
     }
