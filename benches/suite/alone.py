@@ -149,7 +149,7 @@ def measures(kinds, scale, chance):
     for kind in TRACED:
         if kind in wanted and system.has("strace"):
             yield "calls", kind.name, scale.trace + 0.3, lambda found, kind=kind: calls(kind, found, scale)
-    if programs.session() and system.has("valgrind"):
+    if system.has("valgrind"):
         yield "instructions", "shoutd", 20, lambda found: instructions(found)
 
 
@@ -160,8 +160,6 @@ def lacking(wanted):
         reasons.append(("calls", "apt-get install strace"))
     if "instructions" in wanted and not system.has("valgrind"):
         reasons.append(("instructions", "apt-get install valgrind"))
-    if "instructions" in wanted and not programs.session():
-        reasons.append(("instructions", "there is no benches/session.rs"))
     return reasons
 
 

@@ -1,4 +1,5 @@
-//! What is set on sockets: how silent clients are probed, and how much of a connection the system keeps.
+//! What is set on sockets: how silent clients are probed, who decides how fast is sent, and how much of a connection
+//! the system keeps.
 //!
 //! To which sockets it is set, and when, is the business of those who open them.
 
@@ -47,9 +48,9 @@ pub struct Buffers {
 
 impl Default for Buffers {
     fn default() -> Self {
-        // What comes is left to the system, which gives no more than 128 KiB to what is not read. Once the size is
-        // set, it drops what came in many small pieces and took more memory than it is long; with that it may
-        // drop word that there is room again, and both ends stand still for minutes (Linux 6.18).
+        // What comes is left to the system, which gives little to what is not read. Once the size is set, it drops
+        // what came in many small pieces and took more memory than it is long; with that it may drop word that
+        // there is room again, and both ends stand still for half a minute (Linux 6.18).
         Buffers { receive: None, send: Some(256 * 1024), unsent: Some(64 * 1024) }
     }
 }

@@ -17,6 +17,7 @@ pub(super) struct Connection<C> {
     pub(super) peer: Peer,
     /// What epoll is asked to report.
     pub(super) interest: Interest,
+    /// Nothing, for nearly all.
     pub(super) beside: Option<Box<Beside>>,
 }
 
